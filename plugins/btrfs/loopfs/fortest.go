@@ -1,0 +1,47 @@
+package loopfs
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+)
+
+// T is the part of testing.TB that ForTest needs; naming it here keeps the testing package out of programs.
+type T interface {
+	Helper()
+	Cleanup(func())
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Skipf(format string, args ...any)
+	Logf(format string, args ...any)
+}
+
+// ForTest makes a filesystem that lives as long as the test. Where that is impossible the test is skipped, or fails if
+// the environment variable COPPICE_REQUIRE, a list with commas, names what is missing: root, btrfs. A filesystem that
+// can't be removed fails the test. With COPPICE_KEEP=1 it stays, and the test says where.
+func ForTest(t T, o Options) *Filesystem {
+	t.Helper()
+	f, err := New(o)
+	var missing *MissingError
+	switch {
+	case errors.As(err, &missing) && !Required(missing.What):
+		t.Skipf("skipped: %v", err)
+	case err != nil:
+		t.Fatalf("cannot make a btrfs filesystem for the test: %v", err)
+	}
+	t.Cleanup(func() {
+		if os.Getenv("COPPICE_KEEP") == "1" {
+			t.Logf("kept: %s, devices %s", f.Dir, strings.Join(f.Loop, " "))
+		}
+		if err := f.Close(); err != nil {
+			t.Errorf("%v", err)
+		}
+	})
+	return f
+}
+
+// Required reports whether COPPICE_REQUIRE names what.
+func Required(what string) bool {
+	return slices.Contains(strings.Split(os.Getenv("COPPICE_REQUIRE"), ","), what)
+}
