@@ -1,0 +1,89 @@
+package protocol
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/hbohlen/coppice/sdk"
+)
+
+func encodeRequest(r sdk.Request) (*CallRequest, error) {
+	out := &CallRequest{Id: r.ID, Run: r.Run, Step: r.Step, Action: r.Action,
+		InstantUnixNano: r.Instant.UnixNano(), Inputs: r.Inputs}
+	if len(r.Prior) > 0 {
+		prior, err := json.Marshal(r.Prior)
+		if err != nil {
+			return nil, fmt.Errorf("cannot encode prior changes: %w", err)
+		}
+		out.Prior = prior
+	}
+	return out, nil
+}
+
+func decodeRequest(m *CallRequest) (sdk.Request, error) {
+	r := sdk.Request{ID: m.GetId(), Run: m.GetRun(), Step: m.GetStep(), Action: m.GetAction(),
+		Instant: time.Unix(0, m.GetInstantUnixNano()).UTC(), Inputs: m.GetInputs()}
+	if err := unmarshal("prior changes", m.GetPrior(), &r.Prior); err != nil {
+		return r, err
+	}
+	return r, nil
+}
+
+func encodeDiagnostics(all []sdk.Diagnostic) []byte {
+	if len(all) == 0 {
+		return nil
+	}
+	data, err := json.Marshal(all)
+	if err != nil { // strings only: cannot happen
+		panic(err)
+	}
+	return data
+}
+
+// decodeError turns the diagnostics of a reply that has nothing else into one
+// error; nil when there is none.
+func decodeError(data []byte) error {
+	var all []sdk.Diagnostic
+	if err := unmarshal("diagnostics", data, &all); err != nil {
+		return err
+	}
+	return Failure(all)
+}
+
+// unmarshal decodes one JSON field; an absent one leaves v as it is.
+func unmarshal(what string, data []byte, v any) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return &BrokenError{Err: fmt.Errorf("cannot decode %s: %w", what, err)}
+	}
+	return nil
+}
+
+// BrokenError says that the other side does not keep to the protocol.
+type BrokenError struct{ Err error }
+
+func (e *BrokenError) Error() string { return e.Err.Error() }
+func (e *BrokenError) Unwrap() error { return e.Err }
+
+// DomainError is a refusal by the plugin: it works, and says no.
+type DomainError struct{ Diagnostics []sdk.Diagnostic }
+
+func (e *DomainError) Error() string {
+	for _, d := range e.Diagnostics {
+		if d.Severity == sdk.SeverityError {
+			return d.Summary
+		}
+	}
+	return "failed"
+}
+
+// Failure is the error for diagnostics among which is an error; else nil.
+func Failure(all []sdk.Diagnostic) error {
+	if !sdk.HasErrors(all) {
+		return nil
+	}
+	return &DomainError{Diagnostics: all}
+}

@@ -1,0 +1,275 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hbohlen/coppice/sdk/unit"
+)
+
+// Violation is one place where a value does not fit its schema.
+type Violation struct {
+	Path    string // JSON pointer; "" is the whole value
+	Message string // "must be one of a, b", in plain words
+}
+
+// Fill decodes a JSON object (numbers as json.Number) and adds the defaults of
+// the properties that are not given, nested objects included. Empty data is an
+// empty object.
+func (s *Schema) Fill(data []byte) (any, error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		data = []byte("{}")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	if dec.More() {
+		return nil, fmt.Errorf("not JSON: something follows the value")
+	}
+	return fill(s, v), nil
+}
+
+func fill(s *Schema, v any) any {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	for _, p := range s.Properties {
+		if given, ok := object[p.Name]; ok {
+			object[p.Name] = fill(p.Schema, given)
+		} else if p.Schema.Default != nil {
+			dec := json.NewDecoder(bytes.NewReader(p.Schema.Default))
+			dec.UseNumber()
+			var d any
+			if dec.Decode(&d) == nil {
+				object[p.Name] = d
+			}
+		}
+	}
+	return object
+}
+
+// Check compares a decoded JSON value (numbers as json.Number) with the schema
+// and returns every violation, in the order of the schema.
+func (s *Schema) Check(v any) []Violation {
+	c := checker{}
+	c.check(s, "", v)
+	return c.found
+}
+
+type checker struct{ found []Violation }
+
+func (c *checker) add(path, format string, args ...any) {
+	c.found = append(c.found, Violation{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) check(s *Schema, path string, v any) {
+	switch s.Type {
+	case String:
+		c.checkString(s, path, v)
+	case Integer, Number:
+		c.checkNumber(s, path, v)
+	case Boolean:
+		if _, ok := v.(bool); !ok {
+			c.add(path, "must be true or false, found %s", describe(v))
+		}
+	case Array:
+		list, ok := v.([]any)
+		if !ok {
+			c.add(path, "must be a %s, found %s", s.TypeName(), describe(v))
+			return
+		}
+		if len(list) < s.MinItems {
+			c.add(path, "must have at least %d items, has %d", s.MinItems, len(list))
+		}
+		if s.Items != nil {
+			for i, item := range list {
+				c.check(s.Items, path+"/"+strconv.Itoa(i), item)
+			}
+		}
+	case Object:
+		c.checkObject(s, path, v)
+	}
+}
+
+func (c *checker) checkObject(s *Schema, path string, v any) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		c.add(path, "must be a %s, found %s", s.TypeName(), describe(v))
+		return
+	}
+	names := make([]string, 0, len(object))
+	for name := range object {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	if s.Values != nil {
+		for _, name := range names {
+			c.check(s.Values, path+"/"+Escape(name), object[name])
+		}
+		return
+	}
+	for _, p := range s.Properties {
+		if value, ok := object[p.Name]; ok {
+			if value != nil || s.IsRequired(p.Name) {
+				c.check(p.Schema, path+"/"+Escape(p.Name), value)
+			}
+		} else if s.IsRequired(p.Name) {
+			c.add(path, "%q is missing", p.Name)
+		}
+	}
+	for _, name := range names {
+		if s.Property(name) == nil {
+			c.add(path+"/"+Escape(name), "unknown; allowed: %s", strings.Join(s.Names(), ", "))
+		}
+	}
+}
+
+func (c *checker) checkString(s *Schema, path string, v any) {
+	text, ok := v.(string)
+	if !ok {
+		c.add(path, "must be a %s, found %s", s.TypeName(), describe(v))
+		return
+	}
+	if problem := s.CheckText(text); problem != "" {
+		c.add(path, "%s", problem)
+	}
+}
+
+// CheckText says what is wrong with a string for this schema; "" is nothing.
+func (s *Schema) CheckText(text string) string {
+	switch {
+	case !utf8.ValidString(text):
+		return "is not UTF-8"
+	case strings.ContainsRune(text, 0):
+		return "has a NUL character"
+	case len(s.Enum) > 0:
+		for _, legal := range s.Enum {
+			if text == legal {
+				return ""
+			}
+		}
+		return fmt.Sprintf("must be one of %s, found %q", strings.Join(s.Enum, ", "), text)
+	case utf8.RuneCountInString(text) < s.MinLength:
+		if s.MinLength == 1 {
+			return "must not be empty"
+		}
+		return fmt.Sprintf("must have at least %d characters", s.MinLength)
+	}
+	if s.Pattern != "" {
+		re, err := regexp.Compile(s.Pattern)
+		if err != nil {
+			return fmt.Sprintf("can't be checked: the plugin's pattern %q is broken", s.Pattern)
+		}
+		if !re.MatchString(text) {
+			return fmt.Sprintf("%q does not match %s", text, s.Pattern)
+		}
+	}
+	switch s.Kind {
+	case Duration:
+		if _, err := unit.ParseDuration(text); err != nil {
+			return err.Error()
+		}
+	case Timestamp:
+		if _, err := unit.ParseTimestamp(text); err != nil {
+			return err.Error()
+		}
+	case Path:
+		if !strings.HasPrefix(text, "/") {
+			return fmt.Sprintf("must be an absolute path, found %q", text)
+		}
+	case Filesystem:
+		if !strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "UUID=") && !strings.HasPrefix(text, "LABEL=") {
+			return fmt.Sprintf("must be UUID=…, LABEL=…, a device or a mount point, found %q", text)
+		}
+	case Subvolume:
+		if text == "" {
+			return "must not be empty"
+		}
+	}
+	return ""
+}
+
+func (c *checker) checkNumber(s *Schema, path string, v any) {
+	n, ok := v.(json.Number)
+	if !ok {
+		c.add(path, "must be a %s, found %s", s.TypeName(), describe(v))
+		return
+	}
+	if s.Type == Integer {
+		i, err := n.Int64()
+		if err != nil {
+			c.add(path, "must be a whole number of at most 64 bits, found %s", n)
+			return
+		}
+		if problem := s.CheckInt(i); problem != "" {
+			c.add(path, "%s", problem)
+		}
+		return
+	}
+	f, err := n.Float64()
+	if err != nil || math.IsInf(f, 0) {
+		c.add(path, "must be a number, found %s", n)
+		return
+	}
+	if (s.Minimum != nil && f < float64(*s.Minimum)) || (s.Maximum != nil && f > float64(*s.Maximum)) {
+		c.add(path, "must be %s, found %s", s.bounds(), n)
+	}
+}
+
+// CheckInt says what is wrong with a whole number for this schema; "" is nothing.
+func (s *Schema) CheckInt(i int64) string {
+	if (s.Minimum != nil && i < *s.Minimum) || (s.Maximum != nil && i > *s.Maximum) {
+		return fmt.Sprintf("must be %s, found %d", s.bounds(), i)
+	}
+	return ""
+}
+
+func (s *Schema) bounds() string {
+	switch {
+	case s.Minimum != nil && s.Maximum != nil:
+		return fmt.Sprintf("%d to %d", *s.Minimum, *s.Maximum)
+	case s.Minimum != nil:
+		return fmt.Sprintf("at least %d", *s.Minimum)
+	}
+	return fmt.Sprintf("at most %d", *s.Maximum)
+}
+
+// describe names a decoded JSON value the way a person would.
+func describe(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "nothing"
+	case bool:
+		return strconv.FormatBool(v)
+	case string:
+		return strconv.Quote(v)
+	case json.Number:
+		return v.String()
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a map"
+	}
+	return fmt.Sprintf("%v", v)
+}
+
+// Escape makes a JSON pointer's token of a name (RFC 6901 §3).
+func Escape(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// Unescape is the opposite of Escape.
+func Unescape(token string) string {
+	return strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+}
