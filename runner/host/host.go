@@ -1,0 +1,201 @@
+// Package host starts plugins, speaks to them, and ends them.
+//
+// A plugin is a process of its own: whatever it does (crash, hang, junk on its
+// streams, a flood of logs, refusal to stop) ends in one clear error of one
+// call, and the next call gets a fresh process. Nothing that a plugin started
+// survives the host: as root each runs in a PID namespace of its own; without
+// root the promise is its process group.
+//
+// The package knows no plugin by name: its sources are given to it.
+package host
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/hbohlen/coppice/sdk"
+)
+
+// Source says how to start one plugin.
+type Source struct {
+	Name string
+	Path string   // the executable
+	Args []string // with argv[0]
+}
+
+// Options of a host. The zero value has no plugins.
+type Options struct {
+	Sources []Source
+	// Log gets each line that a plugin writes; may be nil. It must not block for
+	// long, and is called from several goroutines.
+	Log func(plugin, level, message string)
+	// StartTimeout is how long a plugin may take to say hello; 0 is 10 s.
+	StartTimeout time.Duration
+	// Grace is how long a cancelled call may take to clean up; 0 is 20 s.
+	Grace time.Duration
+}
+
+// Host keeps at most one process a plugin, started at first use. Its methods
+// may be called concurrently.
+type Host struct {
+	options Options
+	sockets *socketDir
+
+	mu      sync.Mutex
+	closed  bool
+	running map[string]*process
+}
+
+// New makes a host; it starts nothing yet. Close must be called.
+func New(o Options) *Host {
+	if o.StartTimeout == 0 {
+		o.StartTimeout = 10 * time.Second
+	}
+	if o.Grace == 0 {
+		o.Grace = 20 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = func(string, string, string) {}
+	}
+	return &Host{options: o, running: map[string]*process{}}
+}
+
+// Names lists the plugins that can be started, sorted.
+func (h *Host) Names() []string {
+	var names []string
+	for _, s := range h.options.Sources {
+		names = append(names, s.Name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// NotFoundError says that there is no plugin of that name.
+type NotFoundError struct {
+	Name  string
+	Known []string
+}
+
+func (e *NotFoundError) Error() string { return fmt.Sprintf("there is no plugin %q", e.Name) }
+
+// get returns the plugin's process, starting it where there is none that lives.
+func (h *Host) get(ctx context.Context, name string) (*process, error) {
+	var source *Source
+	for i := range h.options.Sources {
+		if h.options.Sources[i].Name == name {
+			source = &h.options.Sources[i]
+		}
+	}
+	if source == nil {
+		return nil, &NotFoundError{Name: name, Known: h.Names()}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, fmt.Errorf("cannot start plugin %s: the host is closed", name)
+	}
+	if p := h.running[name]; p != nil {
+		if p.alive() {
+			return p, nil
+		}
+		p.stop()
+		delete(h.running, name)
+	}
+	if h.sockets == nil {
+		dir, err := newSocketDir()
+		if err != nil {
+			return nil, err
+		}
+		h.sockets = dir
+	}
+	p, err := start(ctx, *source, h.sockets.path, h.options)
+	if err != nil {
+		return nil, err
+	}
+	h.running[name] = p
+	return p, nil
+}
+
+// Describe asks a plugin what it is, and refuses one that speaks another
+// version of the contract or goes by another name.
+func (h *Host) Describe(ctx context.Context, name string) (*sdk.Description, error) {
+	p, err := h.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithTimeout(ctx, h.options.StartTimeout)
+	defer stop()
+	d, err := p.client.Describe(ctx)
+	if err != nil {
+		return nil, p.broken(err)
+	}
+	if d.API != sdk.API {
+		return nil, &IncompatibleError{Plugin: name, API: d.API}
+	}
+	if d.Name != name {
+		return nil, p.broken(fmt.Errorf("it calls itself %q", d.Name))
+	}
+	return d, nil
+}
+
+// IncompatibleError says that a plugin speaks another version of the contract.
+type IncompatibleError struct {
+	Plugin string
+	API    int
+}
+
+func (e *IncompatibleError) Error() string {
+	return fmt.Sprintf("plugin %s speaks version %d of the plugin contract, this coppice speaks %d", e.Plugin, e.API, sdk.API)
+}
+
+// Resolve asks an action what it would lock.
+func (h *Host) Resolve(ctx context.Context, plugin string, r sdk.Request) ([]sdk.Lock, error) {
+	p, err := h.get(ctx, plugin)
+	if err != nil {
+		return nil, err
+	}
+	locks, err := p.client.Resolve(ctx, r)
+	return locks, p.classify(ctx, err)
+}
+
+// Plan asks an action for a decision. A plugin that does not answer before ctx
+// ends is killed.
+func (h *Host) Plan(ctx context.Context, plugin string, r sdk.Request) (*sdk.Plan, error) {
+	p, err := h.get(ctx, plugin)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := p.client.Plan(ctx, r)
+	return plan, p.classify(ctx, err)
+}
+
+// Apply has a plan done. When ctx ends the action is asked to stop and has the
+// grace period to clean up and give its result; after that it is killed.
+func (h *Host) Apply(ctx context.Context, plugin string, r sdk.Request, plan *sdk.Plan, emit func(sdk.Event)) (*sdk.Result, error) {
+	p, err := h.get(ctx, plugin)
+	if err != nil {
+		return nil, err
+	}
+	return p.apply(ctx, r, plan, emit, h.options.Grace)
+}
+
+// Close ends every plugin and removes what the host made. It may be called
+// twice.
+func (h *Host) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	var ending sync.WaitGroup
+	for _, p := range h.running {
+		ending.Go(p.stop)
+	}
+	ending.Wait()
+	h.running = map[string]*process{}
+	if h.sockets != nil {
+		h.sockets.remove()
+		h.sockets = nil
+	}
+}
