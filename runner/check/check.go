@@ -1,0 +1,183 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/runner/expression"
+	"github.com/hbohlen/coppice/runner/playbook"
+	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/schema"
+)
+
+// Check compiles a playbook. plugins has the description of each plugin that
+// could be asked; a plugin that is missing there is reported. installed names
+// all that there are, for suggestions. The program is nil when a mistake was
+// found.
+func Check(p *playbook.Playbook, plugins map[string]*sdk.Description, installed []string) (*Program, diagnostic.List) {
+	c := &compiler{file: p.File, later: map[string]bool{}}
+	out := &Program{Playbook: p}
+	for _, in := range p.Inputs {
+		out.Inputs = append(out.Inputs, Input{Decl: in, Schema: InputSchema(in)})
+	}
+	world := newWorld(out)
+	for _, v := range p.Vars {
+		tree := c.value(v.Value, nil, "vars."+v.Name, world.scope(noStatus, mainSection, ""))
+		if tree == nil {
+			tree = constant{typ: expression.Any}
+		}
+		out.Vars = append(out.Vars, Var{Name: v.Name, Value: tree})
+		world.vars = append(world.vars, expression.Field{Name: v.Name, Type: tree.Type()})
+	}
+	for _, s := range p.AllSteps() {
+		c.later[s.ID] = true
+	}
+	section := func(steps []playbook.Step, k sectionKind) []*Step {
+		var compiled []*Step
+		for i := range steps {
+			compiled = append(compiled, c.step(&steps[i], world, plugins, installed, k))
+		}
+		return compiled
+	}
+	out.Steps = section(p.Steps, mainSection)
+	out.OnFailure = section(p.OnFailure, failureSection)
+	out.Always = section(p.Always, alwaysSection)
+	if c.found.HasErrors() {
+		return nil, c.found.Sorted()
+	}
+	return out, c.found.Sorted()
+}
+
+type sectionKind int
+
+const (
+	mainSection sectionKind = iota
+	failureSection
+	alwaysSection
+)
+
+func (c *compiler) step(s *playbook.Step, w *world, plugins map[string]*sdk.Description, installed []string, k sectionKind) *Step {
+	out := &Step{ID: s.ID, Source: s, Timeout: s.Timeout}
+	out.Action = c.uses(s, plugins, installed)
+	unsure := ""
+	if k != mainSection {
+		unsure = "the run may have failed before it"
+	}
+	if s.If != nil {
+		if unsure == "" && usesStatus(s.If.Text, w.scope(expression.StatusFunctions, k, unsure)) {
+			unsure = "this step also runs when an earlier one failed"
+		}
+		out.If = c.condition(*s.If, s.Path+".if", w.scope(expression.StatusFunctions, k, unsure))
+	}
+	inner := w.scope(noStatus, k, unsure)
+	if s.ForEach != nil {
+		out.ForEach, inner = c.forEach(s, inner)
+	}
+	if s.Name != nil {
+		out.Name = c.text(*s.Name, s.Path+".name", inner)
+	}
+	if out.Action != nil {
+		out.With = c.value(s.With, out.Action.Inputs, s.Path+".with", inner)
+		c.required(s, out.Action)
+	}
+	delete(c.later, s.ID)
+	w.add(out)
+	return out
+}
+
+// usesStatus reports whether a condition asks how the run is going: such a step
+// can run although an earlier one failed.
+func usesStatus(text string, scope expression.Scope) bool {
+	p, problems := expression.CompileCondition(text, scope)
+	return len(problems) == 0 && p.UsesStatus()
+}
+
+// forEach compiles what a step loops over and returns the scope of an item.
+func (c *compiler) forEach(s *playbook.Step, scope expression.Scope) (Tree, expression.Scope) {
+	path := s.Path + ".for_each"
+	var tree Tree
+	if scalar, ok := s.ForEach.(playbook.Scalar); ok {
+		// An expression, bare or in ${{ }}.
+		template, problems := expression.ParseTemplate(scalar.Text)
+		if _, single := template.Single(); single || len(problems) > 0 {
+			if p := c.text(scalar, path, scope); p != nil {
+				tree = computed{program: p, place: path}
+			}
+		} else {
+			p, problems := expression.CompileValue(scalar.Text, scope)
+			c.problems(scalar, path, problems)
+			if len(problems) == 0 {
+				tree = computed{program: p, place: path}
+			}
+		}
+	} else {
+		tree = c.value(s.ForEach, nil, path, scope)
+	}
+	key, elem := expression.Any, expression.Any
+	if tree != nil && tree.Type().String() != expression.Any.String() {
+		var ok bool
+		if key, elem, ok = tree.Type().Iterable(); !ok {
+			c.add(s.ForEach.Position(), 1, diagnostic.ExpressionType, path, "for_each needs a list or a map, found %s", tree.Type())
+			key, elem = expression.Any, expression.Any
+		}
+	}
+	return tree, withItem(scope, key, elem)
+}
+
+// uses finds the action of a step; nil when there is none.
+func (c *compiler) uses(s *playbook.Step, plugins map[string]*sdk.Description, installed []string) *sdk.Info {
+	u := s.Uses
+	if u.Plugin == "" {
+		return nil // reported by the parser
+	}
+	path := s.Path + ".uses"
+	d, ok := plugins[u.Plugin]
+	if !ok {
+		diag := c.add(u.Pos, len(u.Plugin), diagnostic.UnknownPlugin, path, "there is no plugin %q", u.Plugin)
+		diag.Allowed = installed
+		if near := diagnostic.Suggest(u.Plugin, installed); near != "" {
+			diag.Suggestion = fmt.Sprintf("did you mean %q?", near)
+		}
+		return nil
+	}
+	if a := d.Action(u.Action); a != nil {
+		return a
+	}
+	var names []string
+	for _, a := range d.Actions {
+		names = append(names, a.Name)
+	}
+	diag := c.add(u.ActionPos, len(u.Action), diagnostic.UnknownAction, path, "plugin %s has no action %q", u.Plugin, u.Action)
+	diag.Allowed = names
+	if near := diagnostic.Suggest(u.Action, names); near != "" {
+		diag.Suggestion = fmt.Sprintf("did you mean %q?", u.Plugin+"."+near)
+	}
+	return nil
+}
+
+// required reports inputs of the action that must be given and are not.
+func (c *compiler) required(s *playbook.Step, a *sdk.Info) {
+	pos := s.With.Pos
+	if !pos.IsValid() {
+		pos = s.Uses.Pos
+	}
+	for _, name := range a.Inputs.Required {
+		if _, given := s.With.Get(name); !given {
+			d := c.add(pos, 1, diagnostic.MissingInput, s.Path+".with", "%s needs the input %q (%s)", s.Uses, name, a.Inputs.Property(name).TypeName())
+			if p := a.Inputs.Property(name); p.Description != "" {
+				d.Suggestion = name + ": " + p.Description
+			}
+		}
+	}
+}
+
+// SchemaOf is the schema of what a step gives: a list of outputs for a loop.
+func (s *Step) SchemaOf() *schema.Schema {
+	if s.Action == nil {
+		return nil
+	}
+	if s.ForEach != nil {
+		return &schema.Schema{Type: schema.Array, Items: s.Action.Outputs}
+	}
+	return s.Action.Outputs
+}

@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hbohlen/coppice/runner/check"
+	"github.com/hbohlen/coppice/runner/expression"
+	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/protocol"
+	"github.com/hbohlen/coppice/sdk/schema"
+)
+
+// act plans a step and, in a run, applies the plan. It fills r and returns the
+// outputs as expressions see them.
+func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult) any {
+	inputs, known, err := w.inputs(ctx, step, i)
+	switch {
+	case err != nil:
+		w.stop(ctx, step, r, err)
+		return nil
+	case !known:
+		r.Status, r.Conditional = OK, "its inputs are known after run"
+		w.cloud(step)
+		return expression.Unknown{}
+	}
+	if id := w.under(step); id != "" && r.Conditional == "" {
+		r.Conditional = "step " + id + ", which touches the same, is decided at run"
+	}
+	request := w.request(step, inputs)
+	plan, err := w.options.Plugins.Plan(ctx, step.Plugin(), request)
+	if err != nil {
+		w.stop(ctx, step, r, err)
+		return nil
+	}
+	if err := w.accept(step, plan); err != nil {
+		w.fail(r, step, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
+		return nil
+	}
+	r.Summary = plan.Summary
+	r.Planned = PlannedStep{Changes: plan.Changes, Kept: plan.Kept}
+	r.Diagnostics = plan.Diagnostics
+	w.emit(StepPlanned{Step: r.Step, Plan: r.Planned})
+	if w.preview() || step.Action.Effect == sdk.Reads {
+		return w.predict(step, plan, r)
+	}
+	return w.apply(ctx, step, request, plan, r)
+}
+
+// inputs evaluates `with`. known is false when a part of it is known only after
+// the run.
+func (w *walk) inputs(ctx context.Context, step *check.Step, i *item) (encoded []byte, known bool, err error) {
+	value, err := step.With.Eval(ctx, w.env(i))
+	if err != nil {
+		return nil, false, err
+	}
+	if expression.ContainsUnknown(value) {
+		return nil, false, nil
+	}
+	encoded, err = check.Units.ToJSON(step.Action.Inputs, value)
+	if err != nil {
+		return nil, false, err
+	}
+	filled, err := step.Action.Inputs.Fill(encoded)
+	if err != nil {
+		return nil, false, err
+	}
+	var wrong []error
+	for _, v := range step.Action.Inputs.Check(filled) {
+		wrong = append(wrong, sdk.InvalidInput(v.Path, "with%s: %s", strings.ReplaceAll(v.Path, "/", "."), v.Message))
+	}
+	if len(wrong) > 0 {
+		return nil, false, errors.Join(wrong...)
+	}
+	encoded, err = json.Marshal(filled)
+	return encoded, true, err
+}
+
+// accept holds a plan against the contract.
+func (w *walk) accept(step *check.Step, p *sdk.Plan) error {
+	if step.Action.Effect == sdk.Reads && len(p.Changes) > 0 {
+		return fmt.Errorf("action %s only reads, and plans changes", step.Action.Name)
+	}
+	for _, c := range p.Changes {
+		switch c.Kind {
+		case sdk.Create, sdk.Update, sdk.Run:
+		case sdk.Delete:
+			if step.Action.Effect != sdk.Destroys {
+				return fmt.Errorf("action %s does not destroy, and plans to delete %q", step.Action.Name, c.Resource.Name)
+			}
+		default:
+			return fmt.Errorf("unknown kind of change %q", c.Kind)
+		}
+	}
+	return nil
+}
+
+// predict is the end of a step that is not applied.
+func (w *walk) predict(step *check.Step, plan *sdk.Plan, r *StepResult) any {
+	if !w.preview() && len(plan.Unknown) > 0 {
+		w.fail(r, step, Errored, fmt.Errorf("plugin %s broke the contract: a reading action left %s unknown",
+			step.Plugin(), strings.Join(plan.Unknown, ", ")))
+		return nil
+	}
+	outputs, err := decode(step.Action.Outputs, plan.Outputs, plan.Unknown)
+	if err != nil {
+		w.fail(r, step, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
+		return nil
+	}
+	r.Outputs, r.Unknown = plan.Outputs, plan.Unknown
+	r.Status = OK
+	if len(plan.Changes) > 0 {
+		r.Status = Changed
+	}
+	if sdk.HasErrors(plan.Diagnostics) {
+		r.Status = Failed
+		w.noteFailure(step, *r)
+	}
+	switch {
+	case r.Conditional != "":
+		w.cloud(step)
+	case w.preview():
+		w.prior = append(w.prior, plan.Changes...)
+	}
+	return outputs
+}
+
+// apply does what the plan says.
+func (w *walk) apply(ctx context.Context, step *check.Step, request sdk.Request, plan *sdk.Plan, r *StepResult) any {
+	made := map[int]bool{}
+	result, err := w.options.Plugins.Apply(ctx, step.Plugin(), request, plan, func(e sdk.Event) {
+		switch e := e.(type) {
+		case sdk.Progress:
+			w.emit(StepProgress{Step: r.Step, Current: e.Current, Total: e.Total, Unit: e.Unit, Message: e.Message})
+		case sdk.Log:
+			w.emit(StepLog{Step: r.Step, Plugin: step.Plugin(), Level: e.Level, Message: e.Message})
+		case sdk.Done:
+			if !made[e.Change] {
+				made[e.Change] = true
+				r.Made = append(r.Made, plan.Changes[e.Change])
+				w.emit(ChangeMade{Step: r.Step, Change: plan.Changes[e.Change]})
+			}
+		}
+	})
+	if err != nil {
+		w.stop(ctx, step, r, err)
+		return nil
+	}
+	r.Diagnostics = append(r.Diagnostics, result.Diagnostics...)
+	r.Outputs = result.Outputs
+	if result.Summary != "" {
+		r.Summary = result.Summary
+	}
+	var outputs any
+	if len(result.Outputs) > 0 {
+		if outputs, err = decode(step.Action.Outputs, result.Outputs, nil); err != nil {
+			w.fail(r, step, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
+			return nil
+		}
+	}
+	switch {
+	case sdk.HasErrors(r.Diagnostics):
+		r.Status = w.verdict(ctx, r.Diagnostics)
+		w.noteFailure(step, *r)
+	case len(r.Made) > 0:
+		r.Status = Changed
+	default:
+		r.Status = OK
+	}
+	return outputs
+}
+
+// verdict is the status of a step whose plugin said no.
+func (w *walk) verdict(ctx context.Context, all []sdk.Diagnostic) Status {
+	for _, d := range all {
+		if d.Severity == sdk.SeverityError && d.Reason != sdk.Cancelled {
+			return Failed
+		}
+	}
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	return Cancelled
+}
+
+// ended is the status of a step that the end of its context has stopped.
+func ended(ctx context.Context) Status {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, errStepTime) || errors.Is(cause, errRunTime) {
+		return TimedOut
+	}
+	return Cancelled
+}
+
+// stop ends a step with the error of a call.
+func (w *walk) stop(ctx context.Context, step *check.Step, r *StepResult, err error) {
+	var refusal *protocol.DomainError
+	var failure *sdk.Error
+	switch {
+	case errors.As(err, &refusal):
+		r.Diagnostics = append(r.Diagnostics, refusal.Diagnostics...)
+		r.Status = w.verdict(ctx, refusal.Diagnostics)
+	case ctx.Err() != nil:
+		r.Status = ended(ctx)
+		r.Diagnostics = append(r.Diagnostics, sdk.Diagnose(fmt.Errorf("%w: %w", context.Cause(ctx), err))...)
+	case errors.As(err, &failure):
+		r.Status = Failed
+		r.Diagnostics = append(r.Diagnostics, sdk.Diagnose(err)...)
+	default:
+		r.Status = Errored
+		r.Diagnostics = append(r.Diagnostics, sdk.Diagnose(err)...)
+	}
+	w.noteFailure(step, *r)
+}
+
+// decode turns outputs into a value of expressions, with Unknown at the places
+// that only the run can tell. Outputs that do not fit their schema are an error.
+func decode(s *schema.Schema, data json.RawMessage, unknown []string) (any, error) {
+	filled, err := s.Fill(data)
+	if err != nil {
+		return nil, fmt.Errorf("its outputs: %w", err)
+	}
+	if wrong := s.Check(filled); len(wrong) > 0 {
+		return nil, fmt.Errorf("its outputs do not fit its schema: %s %s", wrong[0].Path, wrong[0].Message)
+	}
+	value, err := check.Units.FromPartialJSON(s, data, unknown)
+	if err != nil {
+		return nil, fmt.Errorf("its outputs: %w", err)
+	}
+	return value, nil
+}
