@@ -1,0 +1,121 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/sdk"
+)
+
+// statuses in the order in which they are counted up.
+var statuses = []engine.Status{
+	engine.Changed, engine.OK, engine.Skipped, engine.Failed, engine.Errored, engine.TimedOut, engine.Cancelled, engine.Unreached,
+}
+
+// statusText is a status in words.
+func statusText(s engine.Status) string {
+	switch s {
+	case engine.TimedOut:
+		return "timed out"
+	case engine.Unreached:
+		return "not reached"
+	}
+	return string(s)
+}
+
+// statusSign is the sign of a step that has ended.
+func statusSign(s engine.Status) span {
+	switch {
+	case s == engine.OK, s == engine.Changed:
+		return span{green, "✓"}
+	case s == engine.Skipped:
+		return span{dim, "○"}
+	case s == engine.Cancelled:
+		return span{yellow, "■"}
+	case s.Bad():
+		return span{red, "✗"}
+	}
+	return span{dim, "·"}
+}
+
+// countSteps is "4 changed, 1 ok".
+func countSteps(steps map[engine.Status]int, separator string) string {
+	var parts []string
+	for _, s := range statuses {
+		if n := steps[s]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, statusText(s)))
+		}
+	}
+	return strings.Join(parts, separator)
+}
+
+func sumSteps(steps map[engine.Status]int) int {
+	n := 0
+	for _, s := range statuses {
+		n += steps[s]
+	}
+	return n
+}
+
+// totalCounts are totals by kind.
+func totalCounts(t engine.Totals) counts {
+	return counts{sdk.Create: t.Create, sdk.Update: t.Update, sdk.Delete: t.Delete, sdk.Run: t.Run}
+}
+
+// runSign is how a run ended.
+func runSign(s engine.RunStatus) span {
+	switch s {
+	case engine.Succeeded:
+		return span{green, "✓"}
+	case engine.RunCancelled:
+		return span{yellow, "■"}
+	}
+	return span{red, "✗"}
+}
+
+func runText(s engine.RunStatus) string {
+	if s == engine.RunTimedOut {
+		return "timed out"
+	}
+	return string(s)
+}
+
+// stepName is how a step is called in a line: "take", "take[root]".
+func (f *form) stepName(s engine.StepRef) string {
+	name := f.clean(s.ID)
+	if s.Item != nil {
+		label := f.clean(s.Label)
+		if label == "" {
+			label = fmt.Sprint(*s.Item)
+		}
+		name += "[" + label + "]"
+	}
+	return name
+}
+
+// stepTitle is what a step is for, or what it uses if nobody gave it a title.
+func (f *form) stepTitle(s engine.StepRef) string {
+	if s.Title != "" && s.Title != s.ID {
+		return f.clean(s.Title)
+	}
+	return f.clean(s.Uses)
+}
+
+// reached are the counts of steps without the idle ones.
+func reached(steps map[engine.Status]int, idle int) map[engine.Status]int {
+	if idle == 0 || steps == nil {
+		return steps
+	}
+	rest := maps.Clone(steps)
+	if rest[engine.Unreached] -= idle; rest[engine.Unreached] <= 0 {
+		delete(rest, engine.Unreached)
+	}
+	return rest
+}
+
+// idle reports whether a step was for a failure that did not happen: nothing to tell.
+func idle(r engine.StepResult) bool {
+	return r.Step.Section == engine.SectionOnFailure && r.Status == engine.Unreached && len(r.Diagnostics) == 0
+}
