@@ -1,0 +1,112 @@
+// Package runner executes playbooks. It is the way through the core in one
+// page: a file is parsed and checked against the plugins it names (Load), then
+// walked step by step (Execute).
+//
+//	bytes → playbook.Parse → check.Check(descriptions) → engine.Execute → events → report
+//
+// Everything left of the arrow to the engine is a pure function of values; the
+// processes behind the plugins are package host's, what a person sees is
+// package report's.
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hbohlen/coppice/runner/check"
+	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/runner/host"
+	"github.com/hbohlen/coppice/runner/playbook"
+	"github.com/hbohlen/coppice/sdk"
+)
+
+// Runner loads and executes playbooks with the plugins of one host.
+type Runner struct {
+	Host *host.Host
+}
+
+// Load parses and checks a playbook. The plugins that it names are started and
+// asked what they are; none touches the machine. An error is about a plugin
+// that can't be used; a mistake in the playbook is in the list, and then the
+// program is nil.
+func (r *Runner) Load(ctx context.Context, file string, data []byte) (*check.Program, diagnostic.List, error) {
+	parsed, found := playbook.Parse(file, data)
+	if parsed == nil {
+		return nil, found, nil
+	}
+	plugins, err := r.describe(ctx, check.Plugins(parsed))
+	if err != nil {
+		return nil, found, err
+	}
+	program, more := check.Check(parsed, plugins, r.Host.Names())
+	found = append(found, more...)
+	if found.HasErrors() {
+		return nil, found.Sorted(), nil
+	}
+	return program, found.Sorted(), nil
+}
+
+// describe asks all plugins at the same time. A plugin that does not exist is
+// left out: that is a mistake in the playbook.
+func (r *Runner) describe(ctx context.Context, names []string) (map[string]*sdk.Description, error) {
+	var (
+		all     = map[string]*sdk.Description{}
+		mu      sync.Mutex
+		asking  sync.WaitGroup
+		failure error
+	)
+	for _, name := range names {
+		asking.Go(func() {
+			d, err := r.Host.Describe(ctx, name)
+			mu.Lock()
+			defer mu.Unlock()
+			var missing *host.NotFoundError
+			switch {
+			case err == nil:
+				all[name] = d
+			case errors.As(err, &missing):
+			default:
+				failure = errors.Join(failure, err)
+			}
+		})
+	}
+	asking.Wait()
+	return all, failure
+}
+
+// Job is one execution.
+type Job struct {
+	Mode    engine.Mode
+	Instant time.Time      // of a preview; zero: now
+	Inputs  map[string]any // what Program.Resolve returned
+	Facts   map[string]any // host: name, kernel
+	Hold    string         // why nothing may be destroyed; "": it may
+	Emit    func(engine.Event)
+	Last    context.Context // of on_failure and always; nil: they can't be stopped
+}
+
+// Execute runs or previews a program. The report accounts for every step,
+// however it ended.
+func (r *Runner) Execute(ctx context.Context, p *check.Program, j Job) *engine.Report {
+	if j.Instant.IsZero() {
+		j.Instant = time.Now()
+	}
+	// Snapshot names carry milliseconds; the instant must not be finer than them.
+	instant := j.Instant.UTC().Truncate(time.Millisecond)
+	return engine.Execute(ctx, p, engine.Options{
+		Plugins: r.Host, Mode: j.Mode, Run: newID(instant), Instant: instant, Inputs: j.Inputs,
+		Host: j.Facts, Hold: j.Hold, Emit: j.Emit, Now: time.Now, Last: j.Last,
+	})
+}
+
+// newID names a run: its instant, so that ids sort by time, and some chance.
+func newID(instant time.Time) string {
+	var chance [3]byte
+	_, _ = rand.Read(chance[:]) // never fails, see crypto/rand
+	return instant.Format("20060102T150405Z") + "-" + hex.EncodeToString(chance[:])
+}
