@@ -16,6 +16,8 @@ type compiler struct {
 	found diagnostic.List
 	// later are the ids that steps further down have.
 	later map[string]bool
+	// current is the id of the step that is compiled.
+	current string
 	// literal: values are data, nothing in them is an expression.
 	literal bool
 }
@@ -34,8 +36,11 @@ func (c *compiler) problems(s playbook.Scalar, path string, all []expression.Pro
 		if id := c.laterStep(s, p); id != "" {
 			d.Code = diagnostic.LaterStep
 			d.Message = fmt.Sprintf("step %s runs later", id)
+			if id == c.current {
+				d.Message = fmt.Sprintf("step %s cannot read its own results", id)
+			}
 			d.Allowed = nil
-			d.Suggestion = "move it up, or read only steps that stand above this one"
+			d.Suggestion = "read only steps that stand above this one"
 		}
 	}
 }
@@ -157,7 +162,7 @@ func (c *compiler) list(v playbook.List, s *schema.Schema, path string, scope ex
 		}
 		items = s.Items
 		if len(v.Items) < s.MinItems {
-			c.add(v.Pos, 1, diagnostic.BadValue, path, "must have at least %d items, has %d", s.MinItems, len(v.Items))
+			c.add(v.Pos, 1, diagnostic.BadValue, path, "needs %d or more items, has %d", s.MinItems, len(v.Items))
 			return nil
 		}
 	}

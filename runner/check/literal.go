@@ -61,6 +61,8 @@ func InputSchema(in playbook.Input) *schema.Schema {
 
 func typeSchema(t playbook.Type) *schema.Schema {
 	switch t {
+	case "": // a type that does not exist, and was reported
+		return &schema.Schema{}
 	case playbook.IntType:
 		return &schema.Schema{Type: schema.Integer}
 	case playbook.NumberType:

@@ -32,7 +32,6 @@ const (
 	BadUses       Code = "bad-uses"
 	NoSteps       Code = "no-steps"
 	SecretDefault Code = "secret-default"
-	ReservedName  Code = "reserved-name"
 
 	// Text that does not fit its type.
 	BadDuration  Code = "bad-duration"
@@ -90,7 +89,6 @@ var codes = []CodeInfo{
 	{BadUses, "A step's uses is PLUGIN.ACTION."},
 	{NoSteps, "A playbook has at least one step."},
 	{SecretDefault, "A secret input cannot have a default: the file would contain the secret."},
-	{ReservedName, "The name has a meaning of its own in expressions."},
 
 	{BadDuration, "The text is not a duration such as 90s, 1h30m or 30d."},
 	{BadSize, "The text is not a size such as 512MiB or 10GB."},

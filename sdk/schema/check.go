@@ -90,7 +90,7 @@ func (c *checker) check(s *Schema, path string, v any) {
 			return
 		}
 		if len(list) < s.MinItems {
-			c.add(path, "must have at least %d items, has %d", s.MinItems, len(list))
+			c.add(path, "needs %d or more items, has %d", s.MinItems, len(list))
 		}
 		if s.Items != nil {
 			for i, item := range list {

@@ -79,7 +79,7 @@ func TestFillAndCheck(t *testing.T) {
 		{"absent optional object", `{"count":3,"names":["a"],"inner":null}`, nil},
 		{"several", `{"count":0,"names":[],"mode":"odd","code":"A1","more":1}`, []string{
 			`/mode must be one of fast, slow, found "odd"`, `/count must be 1 to 9, found 0`,
-			`/names must have at least 1 items, has 0`, `/code "A1" does not match ^[a-z]+$`,
+			`/names needs 1 or more items, has 0`, `/code "A1" does not match ^[a-z]+$`,
 			`/more unknown; allowed: mode, count, ratio, names, labels, inner, when, code, token, on`}},
 		{"missing", `{}`, []string{` "count" is missing`, ` "names" is missing`}},
 		{"types", `{"count":"3","names":"a","on":"yes","ratio":true,"labels":{"k":1},"when":"tomorrow"}`, []string{
