@@ -63,13 +63,16 @@ func descriptions(t testing.TB) map[string]*sdk.Description {
 	return map[string]*sdk.Description{"disk": &back}
 }
 
-// check is parse and check in one.
+// parseAndCheck is what runner.Load does.
 func parseAndCheck(t testing.TB, file string, data []byte) (*Program, diagnostic.List) {
 	p, found := playbook.Parse(file, data)
 	if p == nil {
 		return nil, found
 	}
 	program, more := Check(p, descriptions(t), []string{"disk", "mail"})
+	if found.HasErrors() {
+		program = nil
+	}
 	return program, append(found, more...).Sorted()
 }
 
