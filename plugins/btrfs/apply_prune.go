@@ -1,0 +1,30 @@
+package btrfs
+
+import (
+	"context"
+
+	"github.com/hbohlen/coppice/sdk"
+)
+
+func applyPrune(ctx context.Context, h host, c *sdk.Call, in PruneInput, private prunePrivate) (PruneOutput, error) {
+	out := private.Output
+	planned := out.Deleted
+	out.Deleted = []PrunedSnapshot{}
+	if len(private.Items) == 0 {
+		return out, nil
+	}
+	f, err := open(ctx, in.Target)
+	if err != nil {
+		return out, err
+	}
+	defer f.Close()
+	if f.UUID().String() != private.Filesystem {
+		return out, drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
+	}
+	d := deletion{h: h, c: c, f: f, into: private.Into, items: private.Items, clock: in.Clock}
+	deleted, err := d.run(ctx)
+	for _, i := range deleted {
+		out.Deleted = append(out.Deleted, planned[i])
+	}
+	return out, err
+}

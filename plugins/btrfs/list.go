@@ -1,0 +1,35 @@
+package btrfs
+
+import (
+	"context"
+
+	"github.com/hbohlen/coppice/sdk"
+)
+
+func listAction(h host) sdk.Action {
+	return sdk.Read(sdk.Info{
+		Name:    "list",
+		Summary: "List subvolumes and snapshots",
+		Description: "Lists the subvolumes of a filesystem, the top level excepted, whatever part of it is mounted. In a " +
+			"preview it shows what the earlier steps would leave: a subvolume that would be made is listed with its UUID " +
+			"and id unknown, one that would be deleted is not listed. managed tells which snapshots coppice took and " +
+			"btrfs.prune may expire.",
+		Touches: []string{resourceType},
+	}, func(ctx context.Context, c *sdk.Call, in ListInput) (sdk.Planned[ListOutput, sdk.None], error) {
+		var planned sdk.Planned[ListOutput, sdk.None]
+		under, bad := cleanPath("/under", in.Under)
+		if bad != nil {
+			return planned, bad
+		}
+		f, err := open(ctx, in.Target)
+		if err != nil {
+			return planned, err
+		}
+		defer f.Close()
+		m, err := observe(ctx, h, f, look{catalogue: true, prior: c.Prior})
+		if err != nil {
+			return planned, err
+		}
+		return planList(m, under), nil
+	})
+}

@@ -1,0 +1,139 @@
+package btrfs
+
+import (
+	"context"
+	"errors"
+	"path"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
+	"github.com/hbohlen/coppice/sdk"
+)
+
+// apart makes the first attempts fail to be in one transaction, by taking one snapshot after the other.
+func apart(attempts int, each func(attempt int)) func(*kernel.Filesystem, string, []kernel.SnapshotSpec) kernel.SnapshotGroup {
+	n := 0
+	return func(f *kernel.Filesystem, dir string, specs []kernel.SnapshotSpec) kernel.SnapshotGroup {
+		n++
+		each(n)
+		if n > attempts {
+			return f.SnapshotTogether(dir, specs)
+		}
+		var g kernel.SnapshotGroup
+		for _, s := range specs {
+			made, err := f.Snapshot(s)
+			g.Results = append(g.Results, kernel.SnapshotResult{Subvolume: made, Err: err})
+		}
+		return g
+	}
+}
+
+func TestAttempts(t *testing.T) {
+	r := newRig(t, loopfs.Options{})
+	r.create("a", "b", "c")
+	sources := []string{"a", "b", "c"}
+	take := func(n, failures int, atomic bool) (sdk.Request, SnapshotOutput, *sdk.Result) {
+		t.Helper()
+		h := r.host
+		h.together = apart(failures, func(int) {})
+		r.plugin = newPlugin(h)
+		q := r.request(n, "snapshot", inputs{"sources": sources, "require_atomic": atomic})
+		result := r.apply(q, r.plan(q))
+		return q, outputs[SnapshotOutput](t, result.Outputs), result
+	}
+	q, out, result := take(1, 3, true)
+	if !out.Atomic || out.Attempts != 4 || len(result.Done) != 3 || sdk.HasErrors(result.Diagnostics) {
+		t.Errorf("together at the fourth attempt: %s", show(result))
+	}
+	same(t, "subvolumes", len(r.all()), 6)
+	same(t, "of a second plan", len(r.plan(q).Changes), 0)
+
+	_, out, result = take(2, 99, false)
+	if out.Atomic || out.Attempts != 5 || len(out.Snapshots) != 3 || len(result.Done) != 3 || sdk.HasErrors(result.Diagnostics) {
+		t.Errorf("never together: %s", show(result))
+	}
+	warned := false
+	for _, e := range r.events {
+		log, ok := e.(sdk.Log)
+		warned = warned || ok && log.Level == "warn"
+	}
+	if !warned {
+		t.Errorf("no warning: %s", show(r.events))
+	}
+	same(t, "subvolumes", len(r.all()), 9)
+
+	_, out, result = take(3, 99, true)
+	contains(t, told(result.Diagnostics), "could not be taken in one transaction, in 5 attempts; none is kept")
+	if len(out.Snapshots) != 0 || len(result.Done) != 0 {
+		t.Errorf("atomic, never together: %s", show(result))
+	}
+	same(t, "subvolumes", len(r.all()), 9)
+	same(t, "records", len(r.records()), 2)
+}
+
+// One of a group can't be taken: the others stay and are known.
+func TestPartOfGroup(t *testing.T) {
+	r := newRig(t, loopfs.Options{})
+	r.create("a", "b")
+	full := func(f *kernel.Filesystem, dir string, specs []kernel.SnapshotSpec) kernel.SnapshotGroup {
+		g := f.SnapshotTogether(dir, specs[:1])
+		g.Results = append(g.Results, kernel.SnapshotResult{Err: &kernel.Error{Op: "make snapshot", Subject: path.Join(specs[1].DestDir, specs[1].Name), Err: unix.ENOSPC}})
+		return g
+	}
+	for n, atomic := range []bool{false, true} {
+		h := r.host
+		h.together = full
+		r.plugin = newPlugin(h)
+		q := r.request(n, "snapshot", inputs{"sources": []string{"a", "b"}, "require_atomic": atomic})
+		result := r.apply(q, r.plan(q))
+		contains(t, told(result.Diagnostics), `cannot snapshot "b"`, "no space left on device", "btrfs.prune does too")
+		out := outputs[SnapshotOutput](t, result.Outputs)
+		switch taken := len(out.Snapshots); {
+		case atomic && (taken != 0 || len(result.Done) != 0):
+			t.Errorf("a part of an atomic group stays: %s", show(result))
+		case !atomic && (taken != 1 || len(result.Done) != 1 || out.Atomic):
+			t.Errorf("the rest of the group: %s", show(result))
+		}
+	}
+	r.plugin = newPlugin(r.host)
+	list := outputs[ListOutput](t, r.plan(r.request(5, "list", inputs{"under": "snapshots"})).Outputs)
+	if list.Count != 1 || !list.Subvolumes[0].Managed || len(r.records()) != 1 {
+		t.Errorf("left: %s, %q", show(list), r.records())
+	}
+	// The same run again takes what is missing.
+	plan, _ := r.run(r.request(0, "snapshot", inputs{"sources": []string{"a", "b"}}))
+	same(t, "the rest", names(plan.Changes), []string{"create snapshots/b/" + stampOf(r.runs[0])})
+}
+
+// Nothing is left behind when nothing was taken, and a cancelled run keeps what it has.
+func TestNothingTaken(t *testing.T) {
+	r := newRig(t, loopfs.Options{})
+	r.create("a", "b")
+	h := r.host
+	h.together = func(_ *kernel.Filesystem, _ string, specs []kernel.SnapshotSpec) kernel.SnapshotGroup {
+		return kernel.SnapshotGroup{Results: []kernel.SnapshotResult{{Err: unix.EIO}, {Err: errors.New("broken")}}}
+	}
+	r.plugin = newPlugin(h)
+	q := r.request(1, "snapshot", inputs{"sources": []string{"a", "b"}})
+	result := r.apply(q, r.plan(q))
+	contains(t, told(result.Diagnostics), "btrfs device stats", "broken")
+	if there := r.exec("ls", r.fs.Mount); there != "a\nb\n" || len(r.records()) != 0 {
+		t.Errorf("left: %s %q", there, r.records())
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	h.together = apart(99, func(attempt int) {
+		if attempt == 2 {
+			cancel()
+		}
+	})
+	q = r.request(2, "snapshot", inputs{"sources": []string{"a", "b"}})
+	result, err := newPlugin(h).Apply(ctx, q, r.plan(q), nil)
+	if err != nil || len(result.Done) != 2 || outputs[SnapshotOutput](t, result.Outputs).Attempts != 2 {
+		t.Errorf("cancelled: %s, %v", show(result), err)
+	}
+	same(t, "subvolumes", len(r.all()), 4)
+}

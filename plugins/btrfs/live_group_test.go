@@ -1,0 +1,75 @@
+package btrfs
+
+import (
+	"path"
+	"slices"
+	"testing"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
+	"github.com/hbohlen/coppice/sdk"
+)
+
+// A group on an idle filesystem, then pruning by count as a preview and as a run see it.
+func TestRotation(t *testing.T) {
+	r := newRig(t, loopfs.Options{})
+	sources := []string{"root", "a b", "-dash", "line\nbreak", "häuser/öl"}
+	r.exec("mkdir", r.fs.Path("häuser"))
+	r.create(sources...)
+	for i := range 4 {
+		out := r.snapshot(i, sources...)
+		if !out.Atomic || out.Attempts < 1 || len(out.Snapshots) != len(sources) {
+			t.Errorf("the group is not of one transaction: %s", show(out))
+		}
+		for j, s := range out.Snapshots {
+			if s.Source != sources[j] || s.UUID == "" || string(s.UUID) != r.uuidOf(s.Path) || s.Transaction != out.Snapshots[0].Transaction {
+				t.Errorf("snapshot %d: %s", j, show(s))
+			}
+			if path.Base(s.Path) != out.Stamp || path.Dir(s.Path) != "snapshots/"+folderOf(sources[j]) {
+				t.Errorf("it is at %q", s.Path)
+			}
+		}
+	}
+	rules := inputs{"last": 2}
+
+	take := r.request(9, "snapshot", inputs{"sources": sources})
+	takePlan := r.plan(take)
+	if len(takePlan.Changes) != len(sources) {
+		t.Fatalf("planned: %s", show(takePlan))
+	}
+	preview := r.plan(r.request(9, "prune", rules, takePlan.Changes...))
+	if len(preview.Changes) != 3*len(sources) {
+		t.Errorf("the preview deletes %q", names(preview.Changes))
+	}
+
+	r.apply(take, takePlan)
+	q := r.request(9, "prune", rules)
+	plan := r.plan(q)
+	same(t, "changes of the run", plan.Changes, preview.Changes)
+	same(t, "facts of the run", string(plan.Fingerprint), string(preview.Fingerprint))
+	if len(preview.Unknown) != len(sources) || len(plan.Unknown) != 0 {
+		t.Errorf("unknown: %q, then %q", preview.Unknown, plan.Unknown)
+	}
+
+	before := r.all()
+	result := r.apply(q, plan)
+	if sdk.HasErrors(result.Diagnostics) || len(result.Done) != len(plan.Changes) {
+		t.Errorf("deleted %v: %s", result.Done, told(result.Diagnostics))
+	}
+	want := slices.DeleteFunc(before, func(p string) bool { return slices.Contains(names(plan.Changes), "delete "+p) })
+	same(t, "subvolumes", r.all(), want)
+	if n := len(r.records()); n != 2 {
+		t.Errorf("%d records are left: %q", n, r.records())
+	}
+
+	again := r.apply(q, plan)
+	if sdk.HasErrors(again.Diagnostics) || len(again.Done) != 0 {
+		t.Errorf("applied again: %v %s", again.Done, told(again.Diagnostics))
+	}
+	if out := outputs[PruneOutput](t, again.Outputs); len(out.Deleted) != 0 {
+		t.Errorf("applied again: %s", show(out.Deleted))
+	}
+	same(t, "subvolumes", r.all(), want)
+	if p := r.plan(q); len(p.Changes) != 0 {
+		t.Errorf("pruning does not converge: %q", names(p.Changes))
+	}
+}

@@ -1,0 +1,53 @@
+package btrfs
+
+import (
+	"time"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/retention"
+)
+
+// protection is a reason for which a snapshot must stay whatever any rule says.
+type protection struct {
+	flag  string // short, for the facts of a plan
+	words string // for the user
+}
+
+// protections returns all of them. A hold that has ended is none.
+func (m *machine) protections(s subvolume, clock clock) []protection {
+	if s.planned {
+		return nil
+	}
+	var all []protection
+	if h, ok := m.state.holds[s.UUID]; ok && !h.over(clock.Now, clock.Trusted) {
+		all = append(all, protection{"pinned", h.String()})
+	}
+	if where, ok := m.mounted[s.ID]; ok {
+		all = append(all, protection{"mounted", where})
+	}
+	if s.ID == m.defaultID {
+		all = append(all, protection{"default", "default subvolume"})
+	}
+	if m.parents[s.ID] {
+		all = append(all, protection{"nesting", "holds other subvolumes"})
+	}
+	return all
+}
+
+// takenAt is when a snapshot counts as taken: when it was created. One with the stamp of this very run counts as taken at
+// the run's instant, so that it falls into the same bucket in a preview, where it does not exist yet.
+func takenAt(s subvolume, instant time.Time) time.Time {
+	if ofThisRun(s, instant) {
+		return instant.UTC()
+	}
+	return s.OTime.UTC()
+}
+
+// ofThisRun reports whether a snapshot has the stamp of the run that asks.
+func ofThisRun(s subvolume, instant time.Time) bool { return s.Name() == stampOf(instant) }
+
+// valid reports whether a snapshot counts as one that something can be restored from: its creation time can be true, as
+// package retention sees it.
+func valid(s subvolume, clock clock) bool {
+	taken := takenAt(s, clock.Now)
+	return taken.Unix() > 0 && !(clock.Trusted && taken.After(clock.Now.Add(retention.FutureTolerance)))
+}
