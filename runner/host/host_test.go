@@ -179,6 +179,13 @@ func TestLargeOutput(t *testing.T) {
 	if len(p.Outputs) < 20<<20 {
 		t.Errorf("%d bytes", len(p.Outputs))
 	}
+	var broken *BrokenError
+	if _, err = plan(h, "good", "too_large", ""); !errors.As(err, &broken) || !strings.Contains(err.Error(), "over the limit of 64 MiB") {
+		t.Errorf("error: %v", err)
+	}
+	if _, err := plan(h, "good", "echo", ""); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
 }
 
 func apply(ctx context.Context, h *Host, action string, emit func(sdk.Event)) (*sdk.Result, error) {

@@ -74,6 +74,9 @@ func beHostile(name string) {
 		sdk.Read(sdk.Info{Name: "large"}, func(context.Context, *sdk.Call, nothing) (sdk.Planned[text, sdk.None], error) {
 			return sdk.Planned[text, sdk.None]{Outputs: text{strings.Repeat("x", 20<<20)}}, nil
 		}),
+		sdk.Read(sdk.Info{Name: "too_large"}, func(context.Context, *sdk.Call, nothing) (sdk.Planned[text, sdk.None], error) {
+			return sdk.Planned[text, sdk.None]{Outputs: text{strings.Repeat("x", 80<<20)}}, nil
+		}),
 		sdk.Read(sdk.Info{Name: "children"}, func(context.Context, *sdk.Call, nothing) (p sdk.Planned[text, sdk.None], err error) {
 			c := exec.Command("sleep", "1234567")
 			if err := c.Start(); err != nil {

@@ -167,6 +167,9 @@ func (p *process) kill() {
 
 // broken is the error for a plugin that does not keep to the contract.
 func (p *process) broken(err error) error {
+	if status.Code(err) == codes.ResourceExhausted {
+		return &BrokenError{Plugin: p.name, Path: p.path, Err: fmt.Errorf("its answer is over the limit of %d MiB", protocol.MaxMessage>>20)}
+	}
 	// When it died, its last words and the news of its death may still be on the way.
 	for range 20 {
 		if !p.alive() {
