@@ -34,6 +34,7 @@ type Diagnostic struct {
 	Path     string   `json:"path,omitempty"`   // JSON pointer into the inputs: "/sources/1"
 	Summary  string   `json:"summary"`          // one line, lower case, in the user's words
 	Advice   string   `json:"advice,omitempty"` // what to do about it
+	At       string   `json:"at,omitempty"`     // file:line:col of the input in the playbook; the runner's, not the plugin's
 }
 
 // Error is a failure that a plugin reports. Plan and Apply return it, alone or

@@ -58,7 +58,7 @@ const (
 
 func (c *compiler) step(s *playbook.Step, w *world, plugins map[string]*sdk.Description, installed []string, k sectionKind) *Step {
 	c.current = s.ID
-	out := &Step{ID: s.ID, Source: s, Timeout: s.Timeout}
+	out := &Step{ID: s.ID, File: c.file, Source: s, Timeout: s.Timeout}
 	out.Action = c.uses(s, plugins, installed)
 	unsure := ""
 	if k != mainSection {

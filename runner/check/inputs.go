@@ -33,7 +33,7 @@ func (p *Program) Resolve(given []Given) (map[string]any, diagnostic.List) {
 	last := map[string]Given{}
 	for _, g := range given {
 		if !contains(names, g.Name) {
-			c.file = g.Origin
+			c.file = origin(g)
 			d := c.add(g.Pos, len([]rune(g.Name)), diagnostic.UnknownInput, "", "playbook %s has no input %q", p.Playbook.Name, g.Name)
 			d.Allowed = names
 			if near := diagnostic.Suggest(g.Name, names); near != "" {
@@ -48,10 +48,7 @@ func (p *Program) Resolve(given []Given) (map[string]any, diagnostic.List) {
 		g, ok := last[in.Decl.Name]
 		switch {
 		case ok:
-			c.file = g.Origin
-			if g.Origin == "-i" {
-				c.file = "-i " + g.Name
-			}
+			c.file = origin(g)
 		case in.Decl.Default != nil:
 			c.file, g.Value = p.Playbook.File, in.Decl.Default
 		case in.Decl.Optional:
@@ -76,6 +73,14 @@ func (p *Program) Resolve(given []Given) (map[string]any, diagnostic.List) {
 		return nil, c.found.Sorted()
 	}
 	return values, c.found.Sorted()
+}
+
+// origin is where a value comes from, for messages.
+func origin(g Given) string {
+	if g.Origin == "-i" {
+		return "-i " + g.Name
+	}
+	return g.Origin
 }
 
 // input is the value of an input that has been checked.

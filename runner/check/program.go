@@ -41,6 +41,7 @@ type Var struct {
 // Step is one step, compiled.
 type Step struct {
 	ID      string
+	File    string // the playbook's, for messages
 	Source  *playbook.Step
 	Name    *expression.Program // nil: the step is called by its id
 	If      *expression.Program // nil: success()

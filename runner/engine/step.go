@@ -141,11 +141,11 @@ func (w *walk) loop(ctx context.Context, step *check.Step, ref StepRef, conditio
 			if why := w.stopped(ctx); why != "" && !broken {
 				r.Why = why
 			}
-			w.record(r)
+			w.record(step, r)
 			continue
 		}
 		r, out := w.once(ctx, step, itemRef, &items[i], conditional)
-		w.record(r)
+		w.record(step, r)
 		outputs = append(outputs, out)
 		if r.Status.Bad() && !status.Bad() || r.Status == Changed && status == OK {
 			status = r.Status
@@ -240,11 +240,16 @@ func (w *walk) noteFailure(step *check.Step, r StepResult) {
 
 // end records the one result of a step.
 func (w *walk) end(step *check.Step, r StepResult, outputs any) {
-	w.record(r)
+	w.record(step, r)
 	w.remember(step, r.Status, outputs, r.Conditional)
 }
 
-func (w *walk) record(r StepResult) {
+func (w *walk) record(step *check.Step, r StepResult) {
+	for i := range r.Diagnostics {
+		if d := &r.Diagnostics[i]; d.Path != "" {
+			d.At = step.Place(d.Path)
+		}
+	}
 	w.report.Steps = append(w.report.Steps, r)
 	w.emit(StepFinished{StepResult: r})
 }

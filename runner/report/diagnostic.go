@@ -19,16 +19,29 @@ func (f *form) diagnostic(p *page, indent int, d sdk.Diagnostic) {
 		}
 	}
 	detail("reason  ", why(d))
-	detail("input   ", d.Path)
+	detail("input   ", place(d))
 	detail("advice  ", d.Advice)
 }
 
-// why is the reason of an error, where it says more than that it failed or was stopped.
+// why is the reason of an error, where it says more than the error does.
 func why(d sdk.Diagnostic) string {
-	if d.Severity == sdk.SeverityWarning || d.Reason == sdk.Failed || d.Reason == sdk.Cancelled {
+	switch d.Reason {
+	case sdk.NotPermitted, sdk.Drifted, sdk.Busy:
+		return string(d.Reason)
+	}
+	return ""
+}
+
+// place is the input that a diagnostic is about, and where it stands in the playbook.
+func place(d sdk.Diagnostic) string {
+	if d.Path == "" {
 		return ""
 	}
-	return string(d.Reason)
+	name := strings.ReplaceAll(strings.TrimPrefix(d.Path, "/"), "/", ".")
+	if d.At != "" {
+		name += " at " + d.At
+	}
+	return name
 }
 
 // oneLine is a diagnostic for a log.
@@ -39,7 +52,7 @@ func (f *form) oneLine(d sdk.Diagnostic) string {
 		about = append(about, reason)
 	}
 	if d.Path != "" {
-		about = append(about, "input "+d.Path)
+		about = append(about, "input "+place(d))
 	}
 	if len(about) > 0 {
 		text += " (" + strings.Join(about, ", ") + ")"

@@ -9,6 +9,9 @@ import (
 	"github.com/hbohlen/coppice/runner/engine"
 )
 
+// longOutput is the number of characters from which a list is only counted.
+const longOutput = 400
+
 // outputs decodes a step's outputs, with what is not known marked.
 func outputs(r engine.StepResult) map[string]any {
 	all := object(r.Outputs)
@@ -57,6 +60,10 @@ func forget(v any, path []string) {
 func (f *form) allOutputs(p *page, indent int, r engine.StepResult) {
 	all := outputs(r)
 	for _, k := range slices.Sorted(maps.Keys(all)) {
-		p.wrap(line{}.pad(indent).add(dim, f.clean(k)+" = "), dim, f.value(all[k]))
+		text := f.value(all[k])
+		if list, ok := all[k].([]any); ok && len(text) > longOutput {
+			text = Count(len(list), "item") + ", see --json"
+		}
+		p.wrap(line{}.pad(indent).add(dim, f.clean(k)+" = "), dim, text)
 	}
 }
