@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hbohlen/coppice/runner"
+	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/runner/report"
+	"github.com/hbohlen/coppice/sdk/unit"
+)
+
+// execution is what run and plan share: load, resolve, execute, report.
+type execution struct {
+	mode     engine.Mode
+	inputs   inputFlags
+	at       string // plan only
+	detailed bool   // plan only
+}
+
+func (a *app) runCommand() *cobra.Command {
+	e := &execution{mode: engine.ModeRun}
+	c := &cobra.Command{
+		Use:   "run PLAYBOOK",
+		Short: "Execute a playbook",
+		Long: "Execute a playbook: each step is planned, and then just that plan is applied.\n\n" +
+			"PLAYBOOK is a path (it has a / in it or ends in .yaml), or the name of a playbook in\n" +
+			"/etc/coppice/playbooks or of a shipped one.",
+		Example: "  coppice run snapshot-rotation\n" +
+			"  coppice run snapshot-rotation -i filesystem=LABEL=server -i retention=14d",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.execute(c.Context(), e, args[0]) },
+	}
+	e.inputs.register(c)
+	return c
+}
+
+func (a *app) planCommand() *cobra.Command {
+	e := &execution{mode: engine.ModePreview}
+	c := &cobra.Command{
+		Use:   "plan PLAYBOOK",
+		Short: "Show what a playbook would do to this machine",
+		Long: "Show what a playbook would do to this machine, and why. Nothing is changed: plan walks the\n" +
+			"same steps as run and leaves out the last move of each.",
+		Example: "  coppice plan snapshot-rotation\n" +
+			"  coppice plan ./my.yaml --at 2027-01-01T00:00:00Z",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.execute(c.Context(), e, args[0]) },
+	}
+	e.inputs.register(c)
+	c.Flags().StringVar(&e.at, "at", "", "plan as if it were this `time` (RFC 3339)")
+	c.Flags().BoolVar(&e.detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
+	return c
+}
+
+func (a *app) execute(parent context.Context, e *execution, arg string) error {
+	var instant time.Time
+	if e.at != "" {
+		var err error
+		if instant, err = unit.ParseTimestamp(e.at); err != nil {
+			return usage("--at: %v", err)
+		}
+	}
+	signals := watch()
+	defer signals.stop()
+	// Both outlive each other's end: always-steps run after the first signal.
+	ctx, last := signals.contexts(parent)
+
+	events := &lateReporter{}
+	h := a.host(func(plugin, level, message string) {
+		events.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
+	})
+	defer h.Close()
+	r := &runner.Runner{Host: h}
+	program, err := a.load(ctx, r, arg)
+	if err != nil {
+		return err
+	}
+	inputs, err := a.resolve(program, e.inputs)
+	if err != nil {
+		return err
+	}
+	options := a.reportOptions()
+	options.Secrets = program.Secrets(inputs)
+	events.open(a.reporter(e.mode, options))
+	result := r.Execute(ctx, program, runner.Job{Mode: e.mode, Instant: instant, Inputs: inputs, Facts: facts(),
+		Hold: a.hold(), Emit: events.emit, Last: last})
+	// A reader that has gone away does not make the run a failure.
+	closeErr := events.close()
+	code := runCode(result, signals.received())
+	if code == exitOK && e.mode == engine.ModePreview {
+		if e.detailed && result.Finished.Changes.Any() {
+			code = exitPending
+		}
+		if closeErr != nil {
+			return exit(exitFailed, fmt.Errorf("cannot write the plan: %w", closeErr))
+		}
+	}
+	if code != exitOK {
+		return exit(code, nil)
+	}
+	return nil
+}
+
+// reportOptions fit the streams that the program has.
+func (a *app) reportOptions() report.Options {
+	out, isFile := a.out.(*os.File)
+	stderr, errIsFile := a.err.(*os.File)
+	if !isFile || !errIsFile {
+		return report.Options{Out: a.out, Err: a.err, Verbose: a.verbose}
+	}
+	o := report.Detect(out, stderr, os.Getenv)
+	o.Verbose = a.verbose
+	o.Color = o.Color && !a.noColor
+	return o
+}
+
+// reporter is the form in which events are shown.
+func (a *app) reporter(m engine.Mode, o report.Options) report.Reporter {
+	switch {
+	case a.json && m == engine.ModePreview:
+		return report.NewPlanJSON(o)
+	case a.json:
+		return report.NewEvents(o)
+	case m == engine.ModePreview:
+		return report.NewPlan(o)
+	}
+	return report.NewRun(o)
+}
+
+// lateReporter passes events on one at a time, from the moment it is opened.
+type lateReporter struct {
+	mu sync.Mutex
+	to report.Reporter
+}
+
+func (l *lateReporter) open(to report.Reporter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.to = to
+}
+
+func (l *lateReporter) emit(e engine.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.to != nil {
+		l.to.Emit(e)
+	}
+}
+
+func (l *lateReporter) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	to := l.to
+	l.to = nil
+	return to.Close()
+}
+
+// hold says why nothing may be destroyed on this machine now; "" when it may.
+func (a *app) hold() string {
+	if _, err := os.Lstat(a.configs + "/hold"); err == nil {
+		return a.configs + "/hold exists"
+	}
+	data, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return ""
+	}
+	for _, word := range strings.Fields(string(data)) {
+		if word == "coppice.hold" || word == "coppice.hold=1" {
+			return "coppice.hold is on the kernel command line"
+		}
+	}
+	return ""
+}
+
+// facts are what expressions see as host.
+func facts() map[string]any {
+	name, _ := os.Hostname()
+	kernel := ""
+	var u syscall.Utsname
+	if syscall.Uname(&u) == nil {
+		for _, c := range u.Release {
+			if c == 0 {
+				break
+			}
+			kernel += string(rune(c))
+		}
+	}
+	return map[string]any{"name": name, "kernel": kernel}
+}
+
+// signals stop a run: the first asks, the second also stops the last sections,
+// the third ends the program.
+type signals struct {
+	channel chan os.Signal
+	done    chan struct{}
+	cancels []context.CancelFunc
+	mu      sync.Mutex
+	first   os.Signal
+}
+
+func watch() *signals {
+	s := &signals{channel: make(chan os.Signal, 3), done: make(chan struct{})}
+	signal.Notify(s.channel, os.Interrupt, syscall.SIGTERM)
+	return s
+}
+
+// contexts are that of the steps and that of the last sections.
+func (s *signals) contexts(parent context.Context) (ctx, last context.Context) {
+	ctx, stopSteps := context.WithCancel(parent)
+	last, stopLast := context.WithCancel(parent)
+	s.cancels = []context.CancelFunc{stopSteps, stopLast}
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-s.done:
+				return
+			case got := <-s.channel:
+				s.mu.Lock()
+				if s.first == nil {
+					s.first = got
+				}
+				s.mu.Unlock()
+				if n >= len(s.cancels) {
+					os.Exit(runCode(&engine.Report{Finished: engine.RunFinished{Status: engine.RunCancelled}}, s.received()))
+				}
+				s.cancels[n]()
+			}
+		}
+	}()
+	return ctx, last
+}
+
+func (s *signals) received() os.Signal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
+}
+
+func (s *signals) stop() {
+	signal.Stop(s.channel)
+	close(s.done)
+	for _, cancel := range s.cancels {
+		cancel()
+	}
+}
+
+// diagnose prints mistakes in a playbook or in inputs.
+func (a *app) diagnose(list diagnostic.List, sources ...*diagnostic.Source) {
+	if len(list) == 0 {
+		return
+	}
+	_ = list.Sorted().Render(a.err, sources...) // a reader that has gone away: nothing to do about it
+}

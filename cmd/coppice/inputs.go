@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hbohlen/coppice/runner/check"
+	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/runner/playbook"
+)
+
+// inputFlags are the flags that give a playbook its inputs.
+type inputFlags struct {
+	values []string
+	files  []string
+}
+
+func (f *inputFlags) register(c *cobra.Command) {
+	c.Flags().StringArrayVarP(&f.values, "input", "i", nil, "an input: `name=value`, or name=@file to read it from a file")
+	c.Flags().StringArrayVar(&f.files, "inputs", nil, "a YAML `file` of inputs")
+}
+
+// resolve gathers the inputs of a run, later ones win: defaults of the playbook,
+// CONFIG/inputs/NAME.yaml, --inputs files, -i flags. Mistakes are printed.
+func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
+	var given []check.Given
+	var list diagnostic.List
+	sources := []*diagnostic.Source{p.Playbook.Source}
+	read := func(file string, mustExist bool) error {
+		data, err := readBounded(file)
+		if errors.Is(err, fs.ErrNotExist) && !mustExist {
+			return nil
+		}
+		if err != nil {
+			return exit(exitInvalid, fmt.Errorf("cannot read inputs: %w", err))
+		}
+		values, mistakes := playbook.ParseInputs(file, data)
+		sources = append(sources, diagnostic.NewSource(file, data))
+		list = append(list, mistakes...)
+		for _, e := range values.Entries {
+			given = append(given, check.Given{Name: e.Key, Pos: e.KeyPos, Value: e.Value, Origin: file})
+		}
+		return nil
+	}
+	if err := read(filepath.Join(a.configs, "inputs", p.Playbook.Name+".yaml"), false); err != nil {
+		return nil, err
+	}
+	for _, file := range f.files {
+		if err := read(file, true); err != nil {
+			return nil, err
+		}
+	}
+	secret := map[string]bool{}
+	for _, in := range p.Inputs {
+		secret[in.Decl.Name] = in.Decl.Secret
+	}
+	for _, flag := range f.values {
+		name, value, ok := strings.Cut(flag, "=")
+		if !ok || name == "" {
+			return nil, usage("-i %q is not name=value", flag)
+		}
+		file, fromFile := strings.CutPrefix(value, "@")
+		switch {
+		case fromFile:
+			data, err := readBounded(file)
+			if err != nil {
+				return nil, exit(exitInvalid, fmt.Errorf("cannot read input %s: %w", name, err))
+			}
+			value = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+		case secret[name]:
+			return nil, exitError{code: exitUsage,
+				err:    fmt.Errorf("input %s is secret: on the command line everybody on this machine could read it", name),
+				advice: fmt.Sprintf("give it from a file: -i %s=@/path/to/file", name)}
+		}
+		given = append(given, check.Given{Name: name, Value: flagValue(p, name, value), Origin: "-i"})
+	}
+	values, mistakes := p.Resolve(given)
+	list = append(list, mistakes...)
+	a.diagnose(list, sources...)
+	if list.HasErrors() {
+		return nil, exit(exitInvalid, nil)
+	}
+	return values, nil
+}
+
+// flagValue is the text of a flag as the input's type wants it: a list is
+// written a,b,c and a map k=v,k=v, or either as YAML in one line.
+func flagValue(p *check.Program, name, text string) playbook.Value {
+	for _, in := range p.Inputs {
+		if in.Decl.Name != name {
+			continue
+		}
+		switch in.Decl.Type {
+		case playbook.ListType:
+			list := playbook.List{}
+			for _, part := range split(text) {
+				list.Items = append(list.Items, playbook.Text(part))
+			}
+			return list
+		case playbook.MapType:
+			m := playbook.Map{}
+			for _, part := range split(text) {
+				key, value, _ := strings.Cut(part, "=")
+				m.Entries = append(m.Entries, playbook.Entry{Key: key, Value: playbook.Text(value)})
+			}
+			return m
+		}
+	}
+	return playbook.Text(text)
+}
+
+func split(text string) []string {
+	if text == "" {
+		return nil
+	}
+	parts := strings.Split(text, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return parts
+}

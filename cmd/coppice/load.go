@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hbohlen/coppice/playbooks"
+	"github.com/hbohlen/coppice/runner"
+	"github.com/hbohlen/coppice/runner/check"
+	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/runner/playbook"
+)
+
+// found is a playbook's text and where it comes from.
+type found struct {
+	file string // for messages
+	data []byte
+}
+
+// find reads a playbook. The argument is a path when it has a slash or ends in
+// .yaml; else a name, looked up in the configuration, then among the shipped.
+func (a *app) find(arg string) (found, error) {
+	if strings.Contains(arg, "/") || strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml") {
+		data, err := readBounded(arg)
+		if err != nil {
+			return found{}, exit(exitInvalid, fmt.Errorf("cannot read playbook: %w", err))
+		}
+		return found{arg, data}, nil
+	}
+	file := filepath.Join(a.configs, "playbooks", arg+".yaml")
+	data, err := readBounded(file)
+	if err == nil {
+		return found{file, data}, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return found{}, exit(exitInvalid, fmt.Errorf("cannot read playbook: %w", err))
+	}
+	if data, ok := playbooks.Read(arg); ok {
+		return found{arg + ".yaml", data}, nil
+	}
+	names := a.names()
+	failure := exitError{code: exitInvalid, err: fmt.Errorf("there is no playbook %q", arg),
+		advice: "there are: " + join(names) + "; a path has a / in it or ends in .yaml"}
+	if near := diagnostic.Suggest(arg, names); near != "" {
+		failure.advice = fmt.Sprintf("did you mean %q? there are: %s", near, join(names))
+	}
+	return found{}, failure
+}
+
+// readBounded reads a regular file, a little more than the largest playbook, so
+// that the parser can say that it is too large.
+func readBounded(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder", file)
+	}
+	return io.ReadAll(io.LimitReader(f, playbook.MaxFileSize+1))
+}
+
+// names lists the playbooks that can be called by name.
+func (a *app) names() []string {
+	seen := map[string]bool{}
+	var names []string
+	local, _ := filepath.Glob(filepath.Join(a.configs, "playbooks", "*.yaml"))
+	for _, file := range local {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		seen[name] = true
+		names = append(names, name)
+	}
+	for _, name := range playbooks.Names() {
+		if !seen[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// load finds, parses and checks a playbook; mistakes are printed.
+func (a *app) load(ctx context.Context, r *runner.Runner, arg string) (*check.Program, error) {
+	text, err := a.find(arg)
+	if err != nil {
+		return nil, err
+	}
+	program, list, err := r.Load(ctx, text.file, text.data)
+	a.diagnose(list, diagnostic.NewSource(text.file, text.data))
+	if err != nil {
+		return nil, pluginError(err)
+	}
+	if program == nil {
+		return nil, exit(exitInvalid, nil)
+	}
+	return program, nil
+}
+
+func join(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

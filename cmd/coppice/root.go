@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hbohlen/coppice/runner/host"
+)
+
+// app is one invocation of the command.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	json     bool
+	verbose  bool
+	noColor  bool
+	configs  string // the configuration's folder
+}
+
+// Main runs one command line and returns its exit code. It is the whole program.
+func Main(args []string) int {
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, configs: configDir()}
+	return a.main(args)
+}
+
+func (a *app) main(args []string) int {
+	ignoreBrokenPipe()
+	root := a.root()
+	root.SetArgs(args[1:])
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	command, err := root.ExecuteContextC(context.Background())
+	if err == nil {
+		return exitOK
+	}
+	var code exitError
+	if errors.As(err, &code) {
+		if code.err != nil {
+			fmt.Fprintf(a.err, "coppice: %s\n", text(code.err))
+			if code.advice != "" {
+				fmt.Fprintf(a.err, "  %s\n", code.advice)
+			}
+		}
+		return code.code
+	}
+	// What is left is cobra's: a wrong flag, verb or number of arguments.
+	fmt.Fprintf(a.err, "coppice: %v\n  see: %s --help\n", err, command.CommandPath())
+	return exitUsage
+}
+
+// text is an error in one breath; several joined ones stand on lines of their own.
+func text(err error) string { return strings.TrimSpace(err.Error()) }
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "coppice",
+		Short: "Execute storage playbooks: check, preview, run",
+		Long: "Coppice executes storage playbooks. A playbook is a YAML file of steps; each step is an\n" +
+			"action of a plugin. See what it would do to this machine with plan, then do it with run.",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: one document, or one event a line for run")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "leave nothing out: every kept snapshot, every log line")
+	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
+	root.AddCommand(a.runCommand(), a.planCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
+		a.explainCommand(), a.pluginCommand(), a.versionCommand())
+	return root
+}
+
+// document prints a JSON document that says what it is: format and version
+// first, then the value under its key.
+func (a *app) document(format, key string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return exit(exitBug, err)
+	}
+	if _, err := fmt.Fprintf(a.out, "{\"format\":%q,\"version\":1,%q:%s}\n", format, key, data); err != nil {
+		return exit(exitFailed, err)
+	}
+	return nil
+}
+
+// configDir is where playbooks and inputs of this machine lie.
+func configDir() string {
+	if dir := os.Getenv("COPPICE_CONFIG_DIR"); dir != "" {
+		return dir
+	}
+	return "/etc/coppice"
+}
+
+// host makes the host of the built-in plugins. Close it.
+func (a *app) host(log func(plugin, level, message string)) *host.Host {
+	var sources []host.Source
+	for _, p := range builtins() {
+		// /proc/self/exe is this very image, also after the file was replaced.
+		sources = append(sources, host.Source{Name: p.Name, Path: "/proc/self/exe",
+			Args: []string{"coppice", "plugin", "serve", p.Name}})
+	}
+	return host.New(host.Options{Sources: sources, Log: log})
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hbohlen/coppice/runner"
+	"github.com/hbohlen/coppice/runner/check"
+	"github.com/hbohlen/coppice/runner/diagnostic"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	source := false
+	c := &cobra.Command{
+		Use:   "show PLAYBOOK",
+		Short: "Show a playbook's inputs and steps",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if source {
+				text, err := a.find(args[0])
+				if err != nil {
+					return err
+				}
+				_, err = a.out.Write(text.data)
+				return err
+			}
+			h := a.host(nil)
+			defer h.Close()
+			p, err := a.load(c.Context(), &runner.Runner{Host: h}, args[0])
+			if err != nil {
+				return err
+			}
+			shown := describePlaybook(p)
+			if a.json {
+				return json.NewEncoder(a.out).Encode(shown)
+			}
+			return a.printPlaybook(shown)
+		},
+	}
+	c.Flags().BoolVar(&source, "source", false, "print the file itself")
+	return c
+}
+
+// shownPlaybook is what show prints.
+type shownPlaybook struct {
+	Format      string       `json:"format"`
+	Version     int          `json:"version"`
+	Name        string       `json:"name"`
+	File        string       `json:"file"`
+	Description string       `json:"description,omitempty"`
+	Schedule    string       `json:"schedule,omitempty"`
+	Inputs      []shownInput `json:"inputs"`
+	Steps       []shownStep  `json:"steps"`
+}
+
+type shownInput struct {
+	Name        string          `json:"name"`
+	Type        string          `json:"type"`
+	Required    bool            `json:"required"`
+	Secret      bool            `json:"secret,omitempty"`
+	Default     json.RawMessage `json:"default,omitempty"`
+	Enum        []string        `json:"enum,omitempty"`
+	Description string          `json:"description,omitempty"`
+}
+
+type shownStep struct {
+	Section string `json:"section"`
+	ID      string `json:"id"`
+	Uses    string `json:"uses"`
+	Effect  string `json:"effect"`
+	If      string `json:"if,omitempty"`
+	Summary string `json:"summary"`
+}
+
+func describePlaybook(p *check.Program) shownPlaybook {
+	out := shownPlaybook{Format: "coppice.playbook", Version: 1, Name: p.Playbook.Name, File: p.Playbook.File,
+		Description: p.Playbook.Description, Inputs: []shownInput{}}
+	if s := p.Playbook.Schedule; s != nil {
+		out.Schedule = s.Calendar
+	}
+	for _, in := range p.Inputs {
+		shown := shownInput{Name: in.Decl.Name, Type: in.Schema.TypeName(), Required: in.Decl.Required(),
+			Secret: in.Decl.Secret, Description: in.Decl.Description}
+		for _, e := range in.Decl.Enum {
+			shown.Enum = append(shown.Enum, e.Text)
+		}
+		if v, ok := p.Default(in); ok {
+			shown.Default, _ = check.Units.ToJSON(in.Schema, v)
+		}
+		out.Inputs = append(out.Inputs, shown)
+	}
+	for _, part := range []struct {
+		name  string
+		steps []*check.Step
+	}{{"steps", p.Steps}, {"on_failure", p.OnFailure}, {"always", p.Always}} {
+		for _, s := range part.steps {
+			step := shownStep{Section: part.name, ID: s.ID, Uses: s.Source.Uses.String(), Effect: string(s.Action.Effect),
+				Summary: s.Action.Summary}
+			if s.Source.If != nil {
+				step.If = s.Source.If.Text
+			}
+			out.Steps = append(out.Steps, step)
+		}
+	}
+	return out
+}
+
+func (a *app) printPlaybook(p shownPlaybook) error {
+	fmt.Fprintf(a.out, "%s: %s\n", p.Name, diagnostic.Escape(p.Description))
+	if p.Schedule != "" {
+		fmt.Fprintf(a.out, "schedule: %s\n", diagnostic.Escape(p.Schedule))
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	if len(p.Inputs) > 0 {
+		fmt.Fprintf(w, "\nINPUT\tTYPE\tDEFAULT\tDESCRIPTION\n")
+	}
+	for _, in := range p.Inputs {
+		value := "(none)"
+		switch {
+		case in.Required:
+			value = "(required)"
+		case in.Default != nil:
+			value = strings.Trim(string(in.Default), `"`)
+		}
+		kind := in.Type
+		if len(in.Enum) > 0 {
+			kind = strings.Join(in.Enum, " | ")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", in.Name, kind, diagnostic.Escape(value), diagnostic.Escape(in.Description))
+	}
+	fmt.Fprintf(w, "\nSTEP\tUSES\tEFFECT\tWHAT IT DOES\n")
+	section := "steps"
+	for _, s := range p.Steps {
+		if s.Section != section {
+			section = s.Section
+			fmt.Fprintf(w, "%s:\n", section)
+		}
+		what := s.Summary
+		if s.If != "" {
+			what += " (if " + s.If + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, s.Uses, s.Effect, diagnostic.Escape(what))
+	}
+	return w.Flush()
+}
