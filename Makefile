@@ -1,0 +1,49 @@
+# make demo    run the snapshot-rotation playbook for real, on a throw-away btrfs
+# make test    all tests, with everything they need installed
+# make check   the fast part of the tests: format, vet, staticcheck, unit tests
+# make bench   measure against the shell, and btrbk and snapper where installed
+# make build   .bin/coppice
+# make install PREFIX=/usr/local
+#
+# Set-up installs Debian packages where they are missing. On a person's machine
+# it asks first; YES=1, CI=true and scripts without a terminal are not asked.
+
+GO     ?= go
+PREFIX ?= /usr/local
+BIN    := .bin
+export YES
+
+.PHONY: build demo test check bench generate install clean
+
+build:
+	@.ci/need go
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/coppice ./cmd/coppice
+
+demo: build
+	@.ci/need btrfs
+	@CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./cmd/demo
+	@.ci/as-root $(BIN)/demo $(BIN)/coppice
+
+test:
+	@.ci/need go btrfs protoc
+	@.ci/test
+
+check:
+	@.ci/need go
+	@.ci/check
+
+bench: build
+	@.ci/need btrfs
+	@.ci/offer btrbk snapper
+	@CGO_ENABLED=0 $(GO) build -o $(BIN)/bench ./cmd/bench
+	@.ci/as-root $(BIN)/bench $(BIN)/coppice
+
+generate:
+	@.ci/need go protoc
+	@$(GO) generate ./...
+
+install: build
+	install -D -m 0755 $(BIN)/coppice $(DESTDIR)$(PREFIX)/bin/coppice
+
+clean:
+	rm -rf $(BIN)
