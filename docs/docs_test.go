@@ -1,0 +1,206 @@
+package docs
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write what is really printed into the documents")
+
+// binary is the path of a freshly built coppice.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "coppice-docs-")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	path := filepath.Join(dir, "coppice")
+	c := exec.Command("go", "build", "-buildvcs=false", "-o", path, "../cmd/coppice")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := c.CombinedOutput()
+	if err != nil {
+		return "", &buildError{err, string(out)}
+	}
+	return path, nil
+})
+
+var built string // folder of the binary
+
+type buildError struct {
+	err error
+	out string
+}
+
+func (e *buildError) Error() string { return "cannot build coppice: " + e.err.Error() + "\n" + e.out }
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
+// coppice runs the command without any configuration of the machine.
+func coppice(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(path, args...)
+	c.Env = append(os.Environ(), "COPPICE_CONFIG_DIR="+t.TempDir())
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil {
+		if c.ProcessState == nil {
+			t.Fatal(err)
+		}
+		code = c.ProcessState.ExitCode()
+	}
+	return out.String(), errs.String(), code
+}
+
+// document is a Markdown file.
+type document struct {
+	file  string // relative to this folder
+	lines []string
+}
+
+// documents are README.md and all below this folder.
+func documents(t *testing.T) []*document {
+	t.Helper()
+	files := []string{"../README.md"}
+	err := filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".md") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*document
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, &document{file, strings.Split(string(data), "\n")})
+	}
+	return all
+}
+
+func (d *document) write(t *testing.T) {
+	t.Helper()
+	if err := os.WriteFile(d.file, []byte(strings.Join(d.lines, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// block is a fenced block. The fences are the lines start and end.
+type block struct {
+	language   string
+	words      []string // behind the language
+	start, end int
+}
+
+// option is the value of NAME=VALUE behind the language.
+func (b block) option(name string) string {
+	for _, w := range b.words {
+		if value, ok := strings.CutPrefix(w, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+func (d *document) text(b block) string { return strings.Join(d.lines[b.start+1:b.end], "\n") + "\n" }
+
+func (d *document) blocks(t *testing.T) []block {
+	t.Helper()
+	var all []block
+	open := -1
+	for i, line := range d.lines {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") && !strings.HasPrefix(line, "```") {
+			t.Errorf("%s:%d: a fence must stand at the start of its line", d.file, i+1)
+		}
+		if !strings.HasPrefix(line, "```") {
+			continue
+		}
+		if open < 0 {
+			open = i
+			words := strings.Fields(strings.TrimPrefix(line, "```"))
+			if len(words) == 0 {
+				t.Errorf("%s:%d: say what is in this block", d.file, i+1)
+				words = []string{"text"}
+			}
+			all = append(all, block{language: words[0], words: words[1:], start: i})
+			continue
+		}
+		all[len(all)-1].end = i
+		open = -1
+	}
+	if open >= 0 {
+		t.Fatalf("%s:%d: the block has no end", d.file, open+1)
+	}
+	return all
+}
+
+// TestPlaybooks validates every YAML block.
+func TestPlaybooks(t *testing.T) {
+	for _, d := range documents(t) {
+		for _, b := range d.blocks(t) {
+			if b.language != "yaml" {
+				continue
+			}
+			kind := "playbook"
+			if len(b.words) > 0 {
+				kind, _, _ = strings.Cut(b.words[0], "=")
+			}
+			text := d.text(b)
+			file := filepath.Join(t.TempDir(), "block.yaml")
+			args := []string{"validate", file}
+			switch kind {
+			case "playbook", "file":
+				if !strings.HasPrefix(text, "version:") && !strings.Contains(text, "\nversion:") {
+					t.Errorf("%s:%d: neither a whole playbook nor marked as steps, inputs=NAME or fragment", d.file, b.start+1)
+					continue
+				}
+			case "steps":
+				text = "version: 1\nname: block\nsteps:\n" + indent(text)
+			case "inputs":
+				// There is no such filesystem: good inputs come as far as the first step.
+				args = []string{"plan", b.option("inputs"), "--inputs", file, "-i", "filesystem=/nonexistent"}
+			case "fragment":
+				continue
+			default:
+				t.Errorf("%s:%d: unknown kind of block %q", d.file, b.start+1, b.words[0])
+				continue
+			}
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, stderr, code := coppice(t, args...)
+			if code >= 64 || code != 0 && kind != "inputs" {
+				t.Errorf("%s:%d: exit code %d\n%s", d.file, b.start+1, code, stderr)
+			}
+		}
+	}
+}
+
+func indent(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	for i, line := range lines {
+		if strings.TrimSpace(line) != "" {
+			lines[i] = "  " + line
+		}
+	}
+	return strings.Join(lines, "")
+}
