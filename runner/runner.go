@@ -101,7 +101,18 @@ func (r *Runner) Execute(ctx context.Context, p *check.Program, j Job) *engine.R
 	return engine.Execute(ctx, p, engine.Options{
 		Plugins: r.Host, Mode: j.Mode, Run: newID(instant), Instant: instant, Inputs: j.Inputs,
 		Host: j.Facts, Hold: j.Hold, Emit: j.Emit, Now: time.Now, Last: j.Last,
+		Sleep: sleep,
 	})
+}
+
+// sleep waits, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // newID names a run: its instant, so that ids sort by time, and some chance.

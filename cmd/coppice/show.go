@@ -70,8 +70,9 @@ type shownInput struct {
 type shownStep struct {
 	Section string `json:"section"`
 	ID      string `json:"id"`
-	Uses    string `json:"uses"`
-	Effect  string `json:"effect"`
+	Uses    string `json:"uses,omitempty"` // absent for a block
+	Effect  string `json:"effect,omitempty"`
+	Depth   int    `json:"depth,omitempty"` // number of blocks around it
 	If      string `json:"if,omitempty"`
 	Summary string `json:"summary"`
 }
@@ -97,16 +98,29 @@ func describePlaybook(p *check.Program) shownPlaybook {
 		name  string
 		steps []*check.Step
 	}{{"steps", p.Steps}, {"on_failure", p.OnFailure}, {"always", p.Always}} {
-		for _, s := range part.steps {
-			step := shownStep{Section: part.name, ID: s.ID, Uses: s.Source.Uses.String(), Effect: string(s.Action.Effect),
-				Summary: s.Action.Summary}
-			if s.Source.If != nil {
-				step.If = s.Source.If.Text
-			}
-			out.Steps = append(out.Steps, step)
-		}
+		out.add(part.name, 0, part.steps)
 	}
 	return out
+}
+
+// add lists steps, those inside a block behind it.
+func (p *shownPlaybook) add(section string, depth int, steps []*check.Step) {
+	for _, s := range steps {
+		step := shownStep{Section: section, ID: s.ID, Depth: depth}
+		if s.Source.If != nil {
+			step.If = s.Source.If.Text
+		}
+		if s.IsBlock() {
+			step.Summary = "A block of steps"
+			p.Steps = append(p.Steps, step)
+			p.add(section, depth+1, s.Block)
+			p.add(section+", when "+s.ID+" failed", depth+1, s.Rescue)
+			p.add(section+", after "+s.ID, depth+1, s.Always)
+			continue
+		}
+		step.Uses, step.Effect, step.Summary = s.Source.Uses.String(), string(s.Action.Effect), s.Action.Summary
+		p.Steps = append(p.Steps, step)
+	}
 }
 
 func (a *app) printPlaybook(p shownPlaybook) error {
@@ -143,7 +157,7 @@ func (a *app) printPlaybook(p shownPlaybook) error {
 		if s.If != "" {
 			what += " (if " + s.If + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, s.Uses, s.Effect, diagnostic.Escape(what))
+		fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\n", strings.Repeat("  ", s.Depth), s.ID, s.Uses, s.Effect, diagnostic.Escape(what))
 	}
 	return w.Flush()
 }

@@ -22,7 +22,7 @@ func Check(p *playbook.Playbook, plugins map[string]*sdk.Description, installed 
 	}
 	world := newWorld(out)
 	for _, v := range p.Vars {
-		tree := c.value(v.Value, nil, "vars."+v.Name, world.scope(noStatus, mainSection, ""))
+		tree := c.value(v.Value, nil, "vars."+v.Name, world.scope(noStatus, place{}))
 		if tree == nil {
 			tree = constant{typ: expression.Any}
 		}
@@ -32,45 +32,99 @@ func Check(p *playbook.Playbook, plugins map[string]*sdk.Description, installed 
 	for _, s := range p.AllSteps() {
 		c.later[s.ID] = true
 	}
-	section := func(steps []playbook.Step, k sectionKind) []*Step {
-		var compiled []*Step
-		for i := range steps {
-			compiled = append(compiled, c.step(&steps[i], world, plugins, installed, k))
-		}
-		return compiled
-	}
-	out.Steps = section(p.Steps, mainSection)
-	out.OnFailure = section(p.OnFailure, failureSection)
-	out.Always = section(p.Always, alwaysSection)
+	c.plugins, c.installed = plugins, installed
+	out.Steps = c.section(p.Steps, world, place{})
+	out.OnFailure = c.section(p.OnFailure, world, place{failure: certain, unsure: "the run may have failed before it"})
+	out.Always = c.section(p.Always, world, place{failure: possible, unsure: "the run may have failed before it"})
 	if c.found.HasErrors() {
 		return nil, c.found.Sorted()
 	}
 	return out, c.found.Sorted()
 }
 
-type sectionKind int
+// place is what an expression can rely on where it stands.
+type place struct {
+	failure failureKind // whether there is an `error`
+	unsure  string      // why steps above may not have run; "": they have
+}
+
+type failureKind int
 
 const (
-	mainSection sectionKind = iota
-	failureSection
-	alwaysSection
+	none     failureKind = iota // no step has failed here
+	possible                    // always
+	certain                     // on_failure, rescue
 )
 
-func (c *compiler) step(s *playbook.Step, w *world, plugins map[string]*sdk.Description, installed []string, k sectionKind) *Step {
+// section compiles a list of steps.
+func (c *compiler) section(steps []playbook.Step, w *world, at place) []*Step {
+	var compiled []*Step
+	for i := range steps {
+		compiled = append(compiled, c.step(&steps[i], w, at))
+	}
+	return compiled
+}
+
+func (c *compiler) step(s *playbook.Step, w *world, at place) *Step {
 	c.current = s.ID
 	out := &Step{ID: s.ID, File: c.file, Source: s, Timeout: s.Timeout}
-	out.Action = c.uses(s, plugins, installed)
-	unsure := ""
-	if k != mainSection {
-		unsure = "the run may have failed before it"
-	}
 	if s.If != nil {
-		if unsure == "" && usesStatus(s.If.Text, w.scope(expression.StatusFunctions, k, unsure)) {
-			unsure = "this step also runs when an earlier one failed"
+		if at.unsure == "" && usesStatus(s.If.Text, w.scope(expression.StatusFunctions, at)) {
+			at.unsure = "this step also runs when an earlier one failed"
 		}
-		out.If = c.condition(*s.If, s.Path+".if", w.scope(expression.StatusFunctions, k, unsure))
+		out.If = c.condition(*s.If, s.Path+".if", w.scope(expression.StatusFunctions, at))
 	}
-	inner := w.scope(noStatus, k, unsure)
+	if s.IsBlock() {
+		c.block(out, w, at)
+	} else {
+		c.action(out, w, at)
+	}
+	delete(c.later, s.ID)
+	w.add(out)
+	return out
+}
+
+// block compiles what is inside a block. Steps below the block can read the
+// results of those inside, which may not have run.
+func (c *compiler) block(out *Step, w *world, at place) {
+	s := out.Source
+	if s.Name != nil {
+		out.Name = c.text(*s.Name, s.Path+".name", w.scope(noStatus, at))
+	}
+	first := len(w.steps)
+	out.Block = c.section(s.Block, w, at)
+	inside := "block " + s.ID + " may have failed before it"
+	out.Rescue = c.section(s.Rescue, w, place{failure: certain, unsure: inside})
+	rescued := place{failure: max(at.failure, possible), unsure: inside}
+	out.Always = c.section(s.Always, w, rescued)
+	why := ""
+	switch {
+	case s.If != nil:
+		why = "block " + s.ID + " may be skipped"
+	case len(s.Rescue) > 0 || s.ContinueOnError:
+		why = "block " + s.ID + " may have failed before it"
+	}
+	w.doubt(first, first+count(s.Block), why)
+	w.doubt(first+count(s.Block), len(w.steps)-count(s.Always), "the rescue of block "+s.ID+" may not have run")
+	if s.If != nil {
+		w.doubt(len(w.steps)-count(s.Always), len(w.steps), why)
+	}
+}
+
+// count is the number of steps in a list, those inside blocks included.
+func count(steps []playbook.Step) int {
+	n := 0
+	for i := range steps {
+		n += 1 + count(steps[i].Block) + count(steps[i].Rescue) + count(steps[i].Always)
+	}
+	return n
+}
+
+// action compiles a step that uses an action.
+func (c *compiler) action(out *Step, w *world, at place) {
+	s := out.Source
+	out.Action = c.uses(s)
+	inner := w.scope(noStatus, at)
 	if s.ForEach != nil {
 		out.ForEach, inner = c.forEach(s, inner)
 	}
@@ -81,9 +135,12 @@ func (c *compiler) step(s *playbook.Step, w *world, plugins map[string]*sdk.Desc
 		out.With = c.value(s.With, out.Action.Inputs, s.Path+".with", inner)
 		c.required(s, out.Action)
 	}
-	delete(c.later, s.ID)
-	w.add(out)
-	return out
+	if r := s.Retry; r != nil {
+		out.Retry = &Retry{Attempts: r.Attempts, Delay: r.Delay, Backoff: r.Backoff}
+		if r.When != nil {
+			out.Retry.When = c.condition(*r.When, s.Path+".retry.when", w.scope(noStatus, place{failure: certain, unsure: at.unsure}))
+		}
+	}
 }
 
 // usesStatus reports whether a condition asks how the run is going: such a step
@@ -126,17 +183,17 @@ func (c *compiler) forEach(s *playbook.Step, scope expression.Scope) (Tree, expr
 }
 
 // uses finds the action of a step; nil when there is none.
-func (c *compiler) uses(s *playbook.Step, plugins map[string]*sdk.Description, installed []string) *sdk.Info {
+func (c *compiler) uses(s *playbook.Step) *sdk.Info {
 	u := s.Uses
 	if u.Plugin == "" {
 		return nil // reported by the parser
 	}
 	path := s.Path + ".uses"
-	d, ok := plugins[u.Plugin]
+	d, ok := c.plugins[u.Plugin]
 	if !ok {
 		diag := c.add(u.Pos, len(u.Plugin), diagnostic.UnknownPlugin, path, "there is no plugin %q", u.Plugin)
-		diag.Allowed = installed
-		if near := diagnostic.Suggest(u.Plugin, installed); near != "" {
+		diag.Allowed = c.installed
+		if near := diagnostic.Suggest(u.Plugin, c.installed); near != "" {
 			diag.Suggestion = fmt.Sprintf("did you mean %q?", near)
 		}
 		return nil

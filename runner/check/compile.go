@@ -7,6 +7,7 @@ import (
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/expression"
 	"github.com/hbohlen/coppice/runner/playbook"
+	"github.com/hbohlen/coppice/sdk"
 	"github.com/hbohlen/coppice/sdk/schema"
 )
 
@@ -15,7 +16,9 @@ type compiler struct {
 	file  string
 	found diagnostic.List
 	// later are the ids that steps further down have.
-	later map[string]bool
+	later     map[string]bool
+	plugins   map[string]*sdk.Description
+	installed []string
 	// current is the id of the step that is compiled.
 	current string
 	// literal: values are data, nothing in them is an expression.

@@ -46,18 +46,58 @@ type Step struct {
 	Name    *expression.Program // nil: the step is called by its id
 	If      *expression.Program // nil: success()
 	ForEach Tree                // nil: once
-	Action  *sdk.Info
-	With    Tree // evaluates to a map that fits the action's inputs
+	Action  *sdk.Info           // nil: a block
+	With    Tree                // evaluates to a map that fits the action's inputs
 	Timeout time.Duration
+	Retry   *Retry // nil: one attempt
+
+	// Of a block.
+	Block, Rescue, Always []*Step
 }
 
-// Plugin is the name of the plugin that the step uses.
+// Retry says how often a step that fails is tried again.
+type Retry struct {
+	Attempts int
+	Delay    time.Duration
+	Backoff  float64
+	When     *expression.Program // nil: always
+}
+
+// Wait is the pause before an attempt, counted from 1.
+func (r *Retry) Wait(attempt int) time.Duration {
+	wait := float64(r.Delay)
+	for range attempt - 2 {
+		wait *= r.Backoff
+	}
+	return time.Duration(min(wait, float64(maxWait)))
+}
+
+// maxWait bounds what a backoff can grow to.
+const maxWait = 24 * time.Hour
+
+// IsBlock reports whether the step is a block of steps.
+func (s *Step) IsBlock() bool { return s.Source.IsBlock() }
+
+// Plugin is the name of the plugin that the step uses; "" for a block.
 func (s *Step) Plugin() string { return s.Source.Uses.Plugin }
 
-// AllSteps are the steps of all sections, in order.
+// AllSteps are the steps of all sections, in order; those inside a block follow
+// it.
 func (p *Program) AllSteps() []*Step {
-	all := append([]*Step{}, p.Steps...)
-	return append(append(all, p.OnFailure...), p.Always...)
+	var all []*Step
+	var add func(steps []*Step)
+	add = func(steps []*Step) {
+		for _, s := range steps {
+			all = append(all, s)
+			add(s.Block)
+			add(s.Rescue)
+			add(s.Always)
+		}
+	}
+	add(p.Steps)
+	add(p.OnFailure)
+	add(p.Always)
+	return all
 }
 
 // Plugins names the plugins that a playbook uses, each once, in order of first

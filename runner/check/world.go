@@ -20,7 +20,7 @@ var Units = expression.Units{ParseDuration: unit.ParseDuration, FormatDuration: 
 	ParseSize: unit.ParseSize, ParseTimestamp: unit.ParseTimestamp}
 
 // Statuses are the values of steps.ID.status.
-var Statuses = []string{"ok", "changed", "skipped", "failed", "errored", "timed_out", "cancelled", "unreached"}
+var Statuses = []string{"ok", "changed", "skipped", "failed", "rescued", "errored", "timed_out", "cancelled", "unreached"}
 
 func newWorld(p *Program) *world {
 	var fields []expression.Field
@@ -36,36 +36,60 @@ func newWorld(p *Program) *world {
 
 // add makes a step's results known to those below it.
 func (w *world) add(s *Step) {
-	outputs := expression.Any
-	if s.Action != nil {
-		outputs = expression.TypeOf(s.SchemaOf())
+	fields := []expression.Field{
+		{Name: "status", Type: expression.Enum(Statuses...)},
+		{Name: "changed", Type: expression.Bool},
 	}
-	switch {
-	case s.Source.If != nil:
-		outputs = outputs.MaybeSkipped("step " + s.ID + " may be skipped")
-	case s.Source.ContinueOnError:
-		outputs = outputs.MaybeSkipped("step " + s.ID + " may fail")
+	if !s.IsBlock() {
+		outputs := expression.Any
+		if s.Action != nil {
+			outputs = expression.TypeOf(s.SchemaOf())
+		}
+		switch {
+		case s.Source.If != nil:
+			outputs = outputs.MaybeSkipped("step " + s.ID + " may be skipped")
+		case s.Source.ContinueOnError:
+			outputs = outputs.MaybeSkipped("step " + s.ID + " may fail")
+		}
+		fields = append(fields, expression.Field{Name: "outputs", Type: outputs})
 	}
-	w.steps = append(w.steps, expression.Field{Name: s.ID, Type: expression.Record(
-		expression.Field{Name: "status", Type: expression.Enum(Statuses...)},
-		expression.Field{Name: "changed", Type: expression.Bool},
-		expression.Field{Name: "outputs", Type: outputs},
-	)})
+	w.steps = append(w.steps, expression.Field{Name: s.ID, Type: expression.Record(fields...)})
 }
 
-// scope is what an expression in a section can name. unsure says why earlier
-// steps may not have run; "" when they have.
-func (w *world) scope(status []string, k sectionKind, unsure string) expression.Scope {
+// doubt marks the steps from one index up to another: they may not have run. ""
+// is no reason.
+func (w *world) doubt(from, to int, why string) {
+	if why == "" {
+		return
+	}
+	for i := from; i < to; i++ {
+		w.steps[i].Type = withOutputs(w.steps[i].Type, why)
+	}
+}
+
+// withOutputs is the type of a step's results with outputs that may be absent.
+func withOutputs(t expression.Type, why string) expression.Type {
+	var fields []expression.Field
+	for _, name := range []string{"status", "changed", "outputs"} {
+		field, ok := t.Field(name)
+		if !ok {
+			continue // a block has no outputs
+		}
+		if name == "outputs" {
+			field = field.MaybeSkipped(why)
+		}
+		fields = append(fields, expression.Field{Name: name, Type: field})
+	}
+	return expression.Record(fields...)
+}
+
+// scope is what an expression can name where it stands.
+func (w *world) scope(status []string, at place) expression.Scope {
 	steps := w.steps
-	if unsure != "" {
+	if at.unsure != "" {
 		steps = make([]expression.Field, len(w.steps))
 		for i, s := range w.steps {
-			outputs, _ := s.Type.Field("outputs")
-			steps[i] = expression.Field{Name: s.Name, Type: expression.Record(
-				expression.Field{Name: "status", Type: expression.Enum(Statuses...)},
-				expression.Field{Name: "changed", Type: expression.Bool},
-				expression.Field{Name: "outputs", Type: outputs.MaybeSkipped(unsure)},
-			)}
+			steps[i] = expression.Field{Name: s.Name, Type: withOutputs(s.Type, at.unsure)}
 		}
 	}
 	names := []expression.Field{
@@ -82,13 +106,13 @@ func (w *world) scope(status []string, k sectionKind, unsure string) expression.
 			expression.Field{Name: "kernel", Type: expression.String},
 		)},
 	}
-	if k != mainSection {
+	if at.failure != none {
 		failure := expression.Record(
 			expression.Field{Name: "step", Type: expression.String},
-			expression.Field{Name: "status", Type: expression.String},
+			expression.Field{Name: "status", Type: expression.Enum(Statuses...)},
 			expression.Field{Name: "message", Type: expression.String},
 		)
-		if k == alwaysSection {
+		if at.failure == possible {
 			failure = failure.MaybeSkipped("the run may have succeeded")
 		}
 		names = append(names, expression.Field{Name: "error", Type: failure})

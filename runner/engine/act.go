@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hbohlen/coppice/runner/check"
@@ -20,7 +21,7 @@ func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult
 	inputs, known, err := w.inputs(ctx, step, i)
 	switch {
 	case err != nil:
-		w.stop(ctx, step, r, err)
+		stop(ctx, r, err)
 		return nil
 	case !known:
 		r.Status, r.Conditional = OK, "its inputs are known after run"
@@ -33,11 +34,11 @@ func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult
 	request := w.request(step, inputs)
 	plan, err := w.options.Plugins.Plan(ctx, step.Plugin(), request)
 	if err != nil {
-		w.stop(ctx, step, r, err)
+		stop(ctx, r, err)
 		return nil
 	}
 	if err := w.accept(step, plan); err != nil {
-		w.fail(r, step, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
+		fail(r, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
 		return nil
 	}
 	r.Summary = plan.Summary
@@ -101,13 +102,13 @@ func (w *walk) accept(step *check.Step, p *sdk.Plan) error {
 // predict is the end of a step that is not applied.
 func (w *walk) predict(step *check.Step, plan *sdk.Plan, r *StepResult) any {
 	if !w.preview() && len(plan.Unknown) > 0 {
-		w.fail(r, step, Errored, fmt.Errorf("plugin %s broke the contract: a reading action left %s unknown",
+		fail(r, Errored, fmt.Errorf("plugin %s broke the contract: a reading action left %s unknown",
 			step.Plugin(), strings.Join(plan.Unknown, ", ")))
 		return nil
 	}
 	outputs, err := decode(step.Action.Outputs, plan.Outputs, plan.Unknown)
 	if err != nil {
-		w.fail(r, step, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
+		fail(r, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
 		return nil
 	}
 	r.Outputs, r.Unknown = plan.Outputs, plan.Unknown
@@ -117,13 +118,12 @@ func (w *walk) predict(step *check.Step, plan *sdk.Plan, r *StepResult) any {
 	}
 	if sdk.HasErrors(plan.Diagnostics) {
 		r.Status = Failed
-		w.noteFailure(step, *r)
 	}
 	switch {
 	case r.Conditional != "":
 		w.cloud(step)
 	case w.preview():
-		w.prior = append(w.prior, plan.Changes...)
+		w.prior = append(slices.Clip(w.prior), plan.Changes...)
 	}
 	return outputs
 }
@@ -146,7 +146,7 @@ func (w *walk) apply(ctx context.Context, step *check.Step, request sdk.Request,
 		}
 	})
 	if err != nil {
-		w.stop(ctx, step, r, err)
+		stop(ctx, r, err)
 		return nil
 	}
 	r.Diagnostics = append(r.Diagnostics, result.Diagnostics...)
@@ -157,14 +157,13 @@ func (w *walk) apply(ctx context.Context, step *check.Step, request sdk.Request,
 	var outputs any
 	if len(result.Outputs) > 0 {
 		if outputs, err = decode(step.Action.Outputs, result.Outputs, nil); err != nil {
-			w.fail(r, step, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
+			fail(r, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
 			return nil
 		}
 	}
 	switch {
 	case sdk.HasErrors(r.Diagnostics):
-		r.Status = w.verdict(ctx, r.Diagnostics)
-		w.noteFailure(step, *r)
+		r.Status = verdict(ctx, r.Diagnostics)
 	case len(r.Made) > 0:
 		r.Status = Changed
 	default:
@@ -174,7 +173,7 @@ func (w *walk) apply(ctx context.Context, step *check.Step, request sdk.Request,
 }
 
 // verdict is the status of a step whose plugin said no.
-func (w *walk) verdict(ctx context.Context, all []sdk.Diagnostic) Status {
+func verdict(ctx context.Context, all []sdk.Diagnostic) Status {
 	for _, d := range all {
 		if d.Severity == sdk.SeverityError && d.Reason != sdk.Cancelled {
 			return Failed
@@ -196,13 +195,13 @@ func ended(ctx context.Context) Status {
 }
 
 // stop ends a step with the error of a call.
-func (w *walk) stop(ctx context.Context, step *check.Step, r *StepResult, err error) {
+func stop(ctx context.Context, r *StepResult, err error) {
 	var refusal *protocol.DomainError
 	var failure *sdk.Error
 	switch {
 	case errors.As(err, &refusal):
 		r.Diagnostics = append(r.Diagnostics, refusal.Diagnostics...)
-		r.Status = w.verdict(ctx, refusal.Diagnostics)
+		r.Status = verdict(ctx, refusal.Diagnostics)
 	case ctx.Err() != nil:
 		r.Status = ended(ctx)
 		r.Diagnostics = append(r.Diagnostics, sdk.Diagnose(fmt.Errorf("%w: %w", context.Cause(ctx), err))...)
@@ -213,7 +212,6 @@ func (w *walk) stop(ctx context.Context, step *check.Step, r *StepResult, err er
 		r.Status = Errored
 		r.Diagnostics = append(r.Diagnostics, sdk.Diagnose(err)...)
 	}
-	w.noteFailure(step, *r)
 }
 
 // decode turns outputs into a value of expressions, with Unknown at the places

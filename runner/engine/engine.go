@@ -12,6 +12,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/hbohlen/coppice/runner/check"
@@ -41,8 +42,10 @@ type Options struct {
 	Hold string
 	Emit func(Event)
 	Now  func() time.Time // for durations
-	// Last is the context of the on_failure and always sections: they run although
-	// ctx has ended. nil: they can't be stopped.
+	// Sleep waits between the attempts of a retry, or until ctx ends.
+	Sleep func(ctx context.Context, d time.Duration)
+	// Last is the context of what runs although ctx has ended: on_failure, and always
+	// sections, those of blocks too. nil: they can't be stopped.
 	Last context.Context
 }
 
@@ -69,41 +72,60 @@ func Execute(ctx context.Context, p *check.Program, o Options) *Report {
 		ctx, stop = context.WithTimeoutCause(ctx, p.Playbook.Timeout, errRunTime)
 		defer stop()
 	}
-	w := &walk{program: p, options: o, ctx: ctx, begin: o.Now(),
+	w := &walk{program: p, options: o, ctx: ctx, begin: o.Now(), frame: &frame{},
 		steps: map[string]any{}, clouded: map[string]string{}}
 	w.start()
 	w.vars()
 	w.section(ctx, SectionSteps, p.Steps)
-	switch {
-	case w.failed != nil && !w.cancelled():
-		w.section(o.Last, SectionOnFailure, p.OnFailure)
-	default:
-		w.idle(SectionOnFailure, p.OnFailure)
+	w.failed = w.frame.failed
+	if w.failed != nil && !w.cancelled() {
+		w.within(&frame{cause: w.failed, lenient: true}, func() { w.section(o.Last, SectionOnFailure, p.OnFailure) })
+	} else {
+		w.idle(SectionOnFailure, p.OnFailure, "the run did not fail", "only if the run fails")
 	}
-	w.section(o.Last, SectionAlways, p.Always)
+	last := w.within(&frame{cause: w.failed, lenient: true}, func() { w.section(o.Last, SectionAlways, p.Always) })
+	if w.failed == nil {
+		w.failed = last
+	}
 	w.finish()
 	return &w.report
 }
 
-// walk is the state of one execution.
+// walk is the state of one execution. Items of a parallel for_each share it:
+// they hold mu while they touch what changes.
 type walk struct {
 	program *check.Program
 	options Options
 	ctx     context.Context // of the steps section
 	begin   time.Time
-	report  Report
+	depth   int // number of blocks around what runs now
 
 	varValues map[string]any
 	steps     map[string]any // what expressions see: id → {status, changed, outputs}
-	prior     []sdk.Change   // preview: planned and not made
+	frame     *frame
+	failed    *failure // why the run has failed; set when its steps are over
 	// clouded are the types of resources that a step decided at run may touch, with
 	// the id of that step.
 	clouded map[string]string
-	failed  *failure // the first failure that counts
-	calls   int
+	// doubt is why what runs now may not run, in a block that is decided at run.
+	doubt string
 	// unsure is set in a preview when it can't be told whether the run would have
 	// failed by now.
 	unsure bool
+
+	mu     sync.Mutex
+	report Report
+	prior  []sdk.Change // preview: planned and not made
+	calls  int
+}
+
+// frame is a list of steps that fail together: a section of the playbook, or of
+// a block.
+type frame struct {
+	parent  *frame
+	cause   *failure // what a rescue, on_failure or always deals with
+	failed  *failure // the first failure of a step in it
+	lenient bool     // its steps run although earlier ones of it have failed
 }
 
 // failure is what `error` is in expressions.
@@ -111,6 +133,28 @@ type failure struct {
 	step    string
 	status  Status
 	message string
+}
+
+// within runs steps in a frame of their own and returns why it failed.
+func (w *walk) within(f *frame, run func()) *failure {
+	f.parent = w.frame
+	w.frame = f
+	run()
+	w.frame = f.parent
+	return f.failed
+}
+
+// trouble is the failure that steps which run now are to know of.
+func (w *walk) trouble() *failure {
+	for f := w.frame; f != nil; f = f.parent {
+		switch {
+		case f.cause != nil:
+			return f.cause
+		case f.failed != nil:
+			return f.failed
+		}
+	}
+	return nil
 }
 
 func (w *walk) preview() bool { return w.options.Mode == ModePreview }
@@ -135,23 +179,10 @@ func (w *walk) vars() {
 	for _, v := range w.program.Vars {
 		value, err := v.Value.Eval(w.ctx, w.env(nil))
 		if err != nil {
-			w.failed = &failure{step: "", status: Failed, message: "vars." + v.Name + ": " + err.Error()}
+			w.frame.failed = &failure{step: "", status: Failed, message: "vars." + v.Name + ": " + err.Error()}
 			return
 		}
 		w.varValues[v.Name] = value
-	}
-}
-
-// idle accounts for the steps of a section that does not run.
-func (w *walk) idle(s Section, steps []*check.Step) {
-	for _, step := range steps {
-		r := StepResult{Step: w.ref(s, step), Status: Unreached, Why: "the run did not fail"}
-		if w.cancelled() {
-			r.Why = "the run was stopped on request"
-		} else if w.preview() {
-			r.Conditional = "only if the run fails"
-		}
-		w.end(step, r, nil)
 	}
 }
 
@@ -159,6 +190,38 @@ func (w *walk) section(ctx context.Context, s Section, steps []*check.Step) {
 	for _, step := range steps {
 		w.step(ctx, s, step)
 	}
+}
+
+// idle accounts for steps that are there for a failure that did not happen.
+func (w *walk) idle(s Section, steps []*check.Step, why, preview string) {
+	for _, step := range steps {
+		r := StepResult{Step: w.ref(s, step), Status: Unreached, Why: why, Idle: true}
+		if w.cancelled() {
+			r.Why = "the run was stopped on request"
+		} else if w.preview() {
+			r.Conditional = preview
+		}
+		w.leave(s, step, r)
+	}
+}
+
+// leave ends a step that does not run, and what is inside it.
+func (w *walk) leave(s Section, step *check.Step, r StepResult) {
+	w.title(step, &r.Step, nil)
+	w.end(step, r, nil)
+	w.depth++
+	for _, inner := range [][]*check.Step{step.Block, step.Rescue, step.Always} {
+		for _, i := range inner {
+			again := r
+			again.Step = w.ref(s, i)
+			again.Diagnostics = nil
+			if again.Status.Bad() {
+				again.Status, again.Why = Unreached, "block "+step.ID+" did not run"
+			}
+			w.leave(s, i, again)
+		}
+	}
+	w.depth--
 }
 
 func (w *walk) finish() {
@@ -186,7 +249,7 @@ func (w *walk) finish() {
 	switch {
 	case w.cancelled():
 		f.Status, f.Reason = RunCancelled, "stopped on request"
-	case w.ctx.Err() != nil && w.failed != nil && w.failed.status == TimedOut && errors.Is(context.Cause(w.ctx), errRunTime):
+	case w.ctx.Err() != nil && w.failed != nil && w.failed.status == TimedOut:
 		f.Status, f.Reason = RunTimedOut, "the run's time was up"
 	case w.failed != nil:
 		f.Status, f.Reason = RunFailed, w.failed.message
@@ -199,6 +262,8 @@ func (w *walk) finish() {
 }
 
 func (w *walk) emit(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.options.Emit != nil {
 		w.options.Emit(e)
 	}
@@ -214,18 +279,22 @@ func (w *walk) env(i *item) expression.Env {
 			"started_at": w.options.Instant},
 		"host": w.options.Host,
 	}
-	if w.failed != nil {
-		values["error"] = map[string]any{"step": w.failed.step, "status": string(w.failed.status),
-			"message": w.failed.message}
+	trouble := w.trouble()
+	if trouble != nil {
+		values["error"] = trouble.value()
 	}
 	if i != nil {
 		values["item"], values["index"] = i.value, i.key
 	}
-	var failed any = w.failed != nil
-	var succeeded any = w.failed == nil
-	if w.unsure && w.failed == nil {
+	var failed any = trouble != nil
+	var succeeded any = trouble == nil
+	if w.unsure && trouble == nil {
 		failed, succeeded = expression.Unknown{}, expression.Unknown{}
 	}
 	return expression.Env{Values: values, Status: map[string]any{
 		"success": succeeded, "failure": failed, "cancelled": w.cancelled(), "always": true}}
+}
+
+func (f *failure) value() map[string]any {
+	return map[string]any{"step": f.step, "status": string(f.status), "message": f.message}
 }

@@ -34,6 +34,7 @@ const (
 	Errored   Status = "errored"   // the plugin died or broke the protocol
 	TimedOut  Status = "timed_out" // its time, or the run's, was up
 	Cancelled Status = "cancelled" // it was stopped on request
+	Rescued   Status = "rescued"   // a block that failed, and whose rescue went well
 	Unreached Status = "unreached" // an earlier step failed, or the run was stopped
 )
 
@@ -56,9 +57,11 @@ const (
 type StepRef struct {
 	ID      string  `json:"id"`
 	Title   string  `json:"title"` // the step's name, rendered, or its id
-	Uses    string  `json:"uses"`  // "btrfs.snapshot"
+	Uses    string  `json:"uses"`  // "btrfs.snapshot"; "" for a block
 	Section Section `json:"section"`
-	Effect  string  `json:"effect"` // read, write, destroy
+	Effect  string  `json:"effect"` // read, write, destroy; "" for a block
+	// Depth is the number of blocks around the step.
+	Depth int `json:"depth,omitempty"`
 	// Item is the index in a for_each, from 0; nil outside of one. Label names the
 	// item for people.
 	Item  *int   `json:"item,omitempty"`
@@ -113,6 +116,15 @@ type StepLog struct {
 	Message string  `json:"message"`
 }
 
+// StepRetrying says that an attempt has failed and another one follows.
+type StepRetrying struct {
+	Step     StepRef       `json:"step"`
+	Attempt  int           `json:"attempt"`  // the one that follows, from 2
+	Attempts int           `json:"attempts"` // how many there can be
+	Wait     time.Duration `json:"wait_ns"`  // before it
+	Reason   string        `json:"reason"`   // why the last one failed
+}
+
 // ChangeMade says that one planned change has been made.
 type ChangeMade struct {
 	Step   StepRef    `json:"step"`
@@ -133,6 +145,10 @@ type StepResult struct {
 	Conditional string `json:"conditional,omitempty"`
 	// Why a step was skipped or not reached.
 	Why string `json:"why,omitempty"`
+	// Idle is set for a step that was there for a failure that did not happen.
+	Idle bool `json:"idle,omitempty"`
+	// Attempts is how often a step that can be retried was tried.
+	Attempts int `json:"attempts,omitempty"`
 	// Summary is the plugin's own, in a few words; may be empty.
 	Summary string `json:"summary,omitempty"`
 	// Planned is what was decided; Made the changes that were made (run only).
@@ -199,6 +215,7 @@ func (StepStarted) isEvent()  {}
 func (StepPlanned) isEvent()  {}
 func (StepProgress) isEvent() {}
 func (StepLog) isEvent()      {}
+func (StepRetrying) isEvent() {}
 func (ChangeMade) isEvent()   {}
 func (StepFinished) isEvent() {}
 func (RunFinished) isEvent()  {}

@@ -214,7 +214,7 @@ func execute(t testing.TB, ctx context.Context, p *check.Program, s *shelf, mode
 	}
 	var events []Event
 	r := Execute(ctx, p, Options{Plugins: inProcess{s.plugin()}, Mode: mode, Run: "r1", Instant: instant, Inputs: inputs,
-		Host: map[string]any{"name": "h", "kernel": "k"}, Now: time.Now, Emit: func(e Event) { events = append(events, e) }})
+		Host: map[string]any{"name": "h", "kernel": "k"}, Now: time.Now, Sleep: func(context.Context, time.Duration) {}, Emit: func(e Event) { events = append(events, e) }})
 	if _, ok := events[0].(RunStarted); !ok {
 		t.Errorf("first event: %T", events[0])
 	}

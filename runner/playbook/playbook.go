@@ -41,14 +41,21 @@ type Playbook struct {
 	Source      *Source
 }
 
-// AllSteps returns Steps, OnFailure and Always, in this order.
+// AllSteps returns the steps of Steps, OnFailure and Always, in this order; the steps inside a block follow it.
 func (p *Playbook) AllSteps() []*Step {
-	all := make([]*Step, 0, len(p.Steps)+len(p.OnFailure)+len(p.Always))
-	for _, steps := range [][]Step{p.Steps, p.OnFailure, p.Always} {
+	var all []*Step
+	var add func(steps []Step)
+	add = func(steps []Step) {
 		for i := range steps {
 			all = append(all, &steps[i])
+			add(steps[i].Block)
+			add(steps[i].Rescue)
+			add(steps[i].Always)
 		}
 	}
+	add(p.Steps)
+	add(p.OnFailure)
+	add(p.Always)
 	return all
 }
 
@@ -106,9 +113,28 @@ type Step struct {
 	If              *Scalar             // bare condition; nil: none
 	ForEach         Value               // a Scalar holds an expression; a List or Map stands for itself; nil: none
 	Uses            Uses
-	With            Map // zero: no arguments
-	Timeout         time.Duration
+	With            Map           // zero: no arguments
+	Timeout         time.Duration // of one attempt, or of a whole block; 0: none
+	Retry           *Retry        // nil: one attempt
+	MaxParallel     int           // items of ForEach at the same time; 0 and 1: one after the other
 	ContinueOnError bool
+
+	// A step either uses an action or is a block of steps.
+	Block  []Step
+	Rescue []Step // when a step of Block has failed
+	Always []Step // after Block and Rescue, whatever happened
+}
+
+// IsBlock reports whether the step is a block of steps.
+func (s Step) IsBlock() bool { return len(s.Block) > 0 }
+
+// Retry says how often a step that fails is tried again.
+type Retry struct {
+	Pos      diagnostic.Position
+	Attempts int           // in all, at least 2
+	Delay    time.Duration // before the second attempt
+	Backoff  float64       // what each further delay is multiplied with, at least 1
+	When     *Scalar       // bare condition that sees error; nil: always
 }
 
 // HasGeneratedID reports whether the file gives the step no id.

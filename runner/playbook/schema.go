@@ -18,7 +18,11 @@ var (
 	inputKeys    = []string{
 		"type", "items", "default", "enum", "description", "optional", "secret", "min", "max", "pattern",
 	}
-	stepKeys = []string{"id", "name", "if", "for_each", "uses", "with", "timeout", "continue_on_error"}
+	stepKeys = []string{
+		"id", "name", "if", "for_each", "max_parallel", "uses", "with", "timeout", "retry", "continue_on_error",
+	}
+	blockKeys = []string{"id", "name", "if", "block", "rescue", "always", "timeout", "continue_on_error"}
+	retryKeys = []string{"attempts", "delay", "backoff", "when"}
 )
 
 var (

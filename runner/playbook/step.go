@@ -2,6 +2,7 @@ package playbook
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -16,7 +17,7 @@ func (o *object) steps(key string) []Step {
 	}
 	steps := make([]Step, 0, len(items))
 	for i, item := range items {
-		if step, ok := o.step(item, fmt.Sprintf("%s[%d]", key, i)); ok {
+		if step, ok := o.step(item, fmt.Sprintf("%s[%d]", o.at(key), i)); ok {
 			steps = append(steps, step)
 		}
 	}
@@ -24,12 +25,31 @@ func (o *object) steps(key string) []Step {
 }
 
 func (w *walker) step(v Value, path string) (step Step, ok bool) {
-	o, ok := w.object(v, "a step", path, stepKeys)
+	what, legal := "a step", stepKeys
+	isBlock := false
+	if m, isMap := v.(Map); isMap {
+		if _, isBlock = m.Get("block"); isBlock {
+			what, legal = "a block", blockKeys
+		} else if _, uses := m.Get("uses"); !uses {
+			legal = append(slices.Clone(stepKeys), "block")
+		}
+	}
+	o, ok := w.object(v, what, path, legal)
 	if !ok {
 		return Step{}, false
 	}
-	o.require("uses")
 	step = Step{Pos: o.Pos, Path: path}
+	if isBlock {
+		w.block(o, &step)
+	} else {
+		if _, given := o.Get("uses"); !given && !slices.Contains(o.meant, "uses") && !slices.Contains(o.meant, "block") {
+			w.report(diagnostic.Diagnostic{
+				Pos: o.Pos, Length: 1, Code: diagnostic.MissingKey, Path: path,
+				Message: `a step needs the key "uses", or "block" if it is a block of steps`,
+			})
+		}
+		w.action(o, &step)
+	}
 	if s, given := o.scalar("id"); given {
 		step.ID, step.IDPos = s.Text, s.Pos
 		if !identifier.MatchString(s.Text) {
@@ -42,19 +62,92 @@ func (w *walker) step(v Value, path string) (step Step, ok bool) {
 	}
 	step.Name = o.expression("name")
 	step.If = o.expression("if")
+	step.Timeout = o.duration("timeout")
+	step.ContinueOnError = o.bool("continue_on_error")
+	return step, true
+}
+
+// action reads what only a step with an action has.
+func (w *walker) action(o *object, step *Step) {
 	if each, given := o.value("for_each"); given {
 		step.ForEach = each
 	}
 	step.Uses = o.uses()
 	if with, given := o.value("with"); given {
-		step.With, ok = with.(Map)
-		if !ok {
+		var ok bool
+		if step.With, ok = with.(Map); !ok {
 			w.wrongType(with, o.at("with"), `"with" is a map of the action's inputs`, nil)
 		}
 	}
-	step.Timeout = o.duration("timeout")
-	step.ContinueOnError = o.bool("continue_on_error")
-	return step, true
+	step.Retry = o.retry()
+	if n, given := o.integer("max_parallel", 1, maxParallel); given {
+		step.MaxParallel = n
+		if step.ForEach == nil {
+			s, _ := o.scalar("max_parallel")
+			o.badValue(s, "max_parallel", `"max_parallel" is about the items of "for_each", which this step does not have`, "remove it", nil)
+		}
+	}
+}
+
+// block reads what only a block has.
+func (w *walker) block(o *object, step *Step) {
+	step.Block = o.steps("block")
+	step.Rescue = o.steps("rescue")
+	step.Always = o.steps("always")
+	if e, _ := o.Get("block"); len(step.Block) == 0 {
+		if list, isList := e.Value.(List); isList && len(list.Items) == 0 {
+			w.report(diagnostic.Diagnostic{
+				Pos: list.Pos, Length: 1, Code: diagnostic.NoSteps, Path: o.at("block"), Message: "a block needs at least one step",
+			})
+		}
+	}
+}
+
+// Bounds of what a step may ask for.
+const (
+	maxParallel = 64
+	maxAttempts = 100
+)
+
+func (o *object) retry() *Retry {
+	v, given := o.value("retry")
+	if !given {
+		return nil
+	}
+	r, ok := o.object(v, "a retry", o.at("retry"), retryKeys)
+	if !ok {
+		return nil
+	}
+	r.require("attempts")
+	retry := &Retry{Pos: r.Pos, Attempts: 2, Backoff: 1, Delay: r.duration("delay"), When: r.expression("when")}
+	if n, given := r.integer("attempts", 2, maxAttempts); given {
+		retry.Attempts = n
+	}
+	if f, ok := r.converted("backoff", NumberType).(float64); ok {
+		retry.Backoff = f
+		if f < 1 || f > 10 {
+			s, _ := r.scalar("backoff")
+			r.badValue(s, "backoff", fmt.Sprintf("the backoff %s is not between 1 and 10", shorten(s.Text)), "", nil)
+		}
+	}
+	return retry
+}
+
+// integer is the value of a key that holds a whole number between two bounds.
+func (o *object) integer(key string, lowest, highest int) (n int, given bool) {
+	v, ok := o.converted(key, IntType).(int64)
+	if !ok {
+		return 0, false
+	}
+	if v < int64(lowest) || v > int64(highest) {
+		s, _ := o.scalar(key)
+		o.report(diagnostic.Diagnostic{
+			Pos: s.Pos, Length: s.Width(), Code: diagnostic.NumberRange, Path: o.at(key),
+			Message: fmt.Sprintf("%q is a whole number from %d to %d, found %s", key, lowest, highest, shorten(s.Text)),
+		})
+		return 0, false
+	}
+	return int(v), true
 }
 
 // expression is the text of a key that is, or may hold, an expression; nil if there is none.
@@ -120,6 +213,9 @@ func (w *walker) identify(p *Playbook) {
 			continue
 		}
 		base := "step"
+		if step.IsBlock() {
+			base = "block"
+		}
 		if step.Uses.Plugin != "" {
 			base = strings.NewReplacer(".", "_", "-", "_").Replace(step.Uses.String())
 		}

@@ -55,7 +55,7 @@ var foreignKeys = map[string]string{
 	"module": "uses", "plugin": "uses", "run": "uses", "task": "uses", "args": "with", "params": "with",
 	"parameters": "with", "ignore_errors": "continue_on_error", "title": "name", "label": "name",
 	"variables": "vars", "env": "vars", "arguments": "inputs", "tasks": "steps", "jobs": "steps",
-	"rescue": "on_failure", "finally": "always", "cron": "calendar", "on_calendar": "calendar",
+	"finally": "always", "catch": "rescue", "retries": "retry", "until": "retry", "parallel": "max_parallel", "throttle": "max_parallel", "cron": "calendar", "on_calendar": "calendar",
 	"randomized_delay": "jitter", "minimum": "min", "maximum": "max", "regex": "pattern", "values": "enum", "choices": "enum",
 }
 

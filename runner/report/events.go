@@ -67,6 +67,8 @@ func (r *events) Emit(e engine.Event) {
 		r.line(now, "step_progress", e)
 	case engine.StepLog:
 		r.line(now, "step_log", e)
+	case engine.StepRetrying:
+		r.line(now, "step_retrying", e)
 	case engine.ChangeMade:
 		r.line(now, "change_made", e)
 	case engine.StepFinished:

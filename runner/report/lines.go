@@ -101,6 +101,8 @@ func (r *lines) Emit(e engine.Event) {
 		r.progress(e)
 	case engine.StepLog:
 		r.log(e)
+	case engine.StepRetrying:
+		r.put(r.err, priorityWarning, fmt.Sprintf("step %s: %s", r.stepName(e.Step), r.retrying(e)))
 	case engine.ChangeMade:
 		r.step(e.Step).made++
 		r.change(e.Step, e.Change)
@@ -131,6 +133,9 @@ func (r *lines) start(e engine.RunStarted) {
 // describe is "Snapshot 4 subvolumes (btrfs.snapshot)".
 func (r *lines) describe(s engine.StepRef) string {
 	title, uses := r.stepTitle(s), r.clean(s.Uses)
+	if title == uses && uses == "" {
+		return "a block of steps"
+	}
 	if title == uses {
 		return uses
 	}
@@ -250,6 +255,9 @@ func (r *lines) outcome(res engine.StepResult) string {
 		return text
 	}
 	var parts []string
+	if res.Status == engine.Rescued && res.Why != "" {
+		parts = append(parts, r.clean(res.Why))
+	}
 	if res.Status.Bad() {
 		reason := firstError(res.Diagnostics)
 		if reason == "" {

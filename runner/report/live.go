@@ -87,6 +87,10 @@ func (r *live) Emit(e engine.Event) {
 	case engine.ChangeMade:
 		a := r.begin(e.Step)
 		a.made++
+	case engine.StepRetrying:
+		if !r.Quiet {
+			p.wrap(line{}.add(plain, "  ").add(yellow, "↻ ").add(dim, r.stepName(e.Step)+": "), yellow, r.retrying(e))
+		}
 	case engine.StepLog:
 		r.log(p, e)
 	case engine.StepFinished:
@@ -192,14 +196,15 @@ func (r *live) finish(p *page, res engine.StepResult) {
 		return
 	}
 	p.put(r.outcome(res, items))
+	indent := 4 + 2*res.Step.Depth
 	if !r.Quiet && (key.item >= 0 || items.done == 0) {
-		r.changes(p, res.Made, listing{indent: 4})
+		r.changes(p, res.Made, listing{indent: indent})
 	}
 	for _, d := range news {
-		r.diagnostic(p, 4, d)
+		r.diagnostic(p, indent, d)
 	}
 	if partly := partial(res); partly != "" {
-		p.put(line{}.add(plain, "    ").add(dim, partly))
+		p.put(line{}.pad(indent).add(dim, partly))
 	}
 }
 
@@ -218,11 +223,11 @@ func (r *live) unfold(p *page) {
 // outcome is "✓ take   Snapshot 4 subvolumes   +4   0.12s".
 func (r *live) outcome(res engine.StepResult, items *itemsDone) line {
 	sign := statusSign(res.Status)
-	l := line{}.add(sign.style, sign.text+" ")
+	l := line{}.pad(2*res.Step.Depth).add(sign.style, sign.text+" ")
 	name, title := r.stepName(res.Step), r.stepTitle(res.Step)
 	width := min(r.columns(), liveWidest)
 	name = cutMiddle(name, max(width/2-4, 8))
-	l = l.add(bold, name).pad(2+liveName).add(plain, "  ")
+	l = l.add(bold, name).pad(2+max(liveName, 2*res.Step.Depth+textWidth(name))).add(plain, "  ")
 	style := plain
 	if title == r.clean(res.Step.Uses) {
 		style = dim

@@ -264,7 +264,7 @@ func (r *plan) total(p *page) {
 func (r *plan) undecided() int {
 	unsure := map[stepKey]bool{}
 	for _, s := range r.steps {
-		if s.done && s.result.Conditional != "" && s.key.section != engine.SectionOnFailure {
+		if s.done && s.result.Conditional != "" && !s.result.Idle {
 			unsure[s.key.whole()] = true
 		}
 	}

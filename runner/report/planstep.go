@@ -12,9 +12,9 @@ import (
 // the heading only; the items follow it, indented.
 func (r *plan) step(p *page, s recordedStep, names int, hasItems bool) {
 	res := s.result
-	indent := 0
+	indent := 4 * res.Step.Depth
 	if s.key.item >= 0 {
-		indent = 4
+		indent += 4
 	}
 	p.put(r.heading(res, indent, names, hasItems))
 	inner := indent + 4
@@ -70,6 +70,8 @@ func (r *plan) heading(res engine.StepResult, indent, names int, hasItems bool) 
 			text += ": " + r.clean(res.Why)
 		}
 		l = l.add(plain, "  ").add(dim, text)
+	case isOnFailure(res) && res.Step.Section != engine.SectionOnFailure && res.Conditional != "":
+		l = l.add(plain, "  ").add(dim, r.clean(res.Conditional)) // its section does not say so
 	case res.Status.Bad():
 		l = l.add(plain, "  ").add(loud, statusText(res.Status))
 	case len(res.Planned.Changes) > 0:
@@ -77,7 +79,7 @@ func (r *plan) heading(res engine.StepResult, indent, names int, hasItems bool) 
 		if res.Summary != "" {
 			l = l.add(plain, "  ").add(dim, r.clean(res.Summary))
 		}
-	case res.Conditional != "" || hasItems || isOnFailure(res):
+	case res.Conditional != "" || hasItems || isOnFailure(res) || res.Step.Uses == "":
 	case res.Step.Effect == "read":
 		if res.Summary != "" {
 			l = l.add(plain, "  ").add(dim, r.clean(res.Summary))
@@ -95,9 +97,9 @@ func (r *plan) nameRoom() int {
 	return 0
 }
 
-// isOnFailure reports whether a step is planned for the case of a failure only; its section says so.
+// isOnFailure reports whether a step is planned for the case of a failure only.
 func isOnFailure(res engine.StepResult) bool {
-	return res.Step.Section == engine.SectionOnFailure && !res.Status.Bad() && len(res.Diagnostics) == 0
+	return res.Idle && !res.Status.Bad() && len(res.Diagnostics) == 0
 }
 
 // planSign is the sign of a step: what it would do, or how planning it ended.

@@ -131,7 +131,7 @@ func script(parts ...any) []any {
 }
 
 func without(s engine.StepRef, status engine.Status, why string) engine.StepFinished {
-	return engine.StepFinished{StepResult: engine.StepResult{Step: s, Status: status, Why: why}}
+	return engine.StepFinished{StepResult: engine.StepResult{Step: s, Status: status, Why: why, Idle: why == "the run did not fail"}}
 }
 
 var denied = sdk.Diagnostic{Severity: sdk.SeverityError, Reason: sdk.NotPermitted, Path: "/sources/2",

@@ -41,6 +41,8 @@ func runScenarios() []scenario {
 			engine.RunFinished{Run: "20260330T060000Z-7f3a", Mode: mode, Status: engine.Succeeded, Changes: engine.Totals{Create: 4, Delete: 3},
 				Steps:    map[engine.Status]int{engine.OK: 1, engine.Changed: 2, engine.Skipped: 1, engine.Unreached: 1},
 				Warnings: 1, Duration: 730 * time.Millisecond})},
+		{"blocks", script(started(mode, 1), blocks(mode),
+			finished(mode, engine.Succeeded, "", engine.Totals{Create: 4}, time.Second, map[engine.Status]int{engine.Changed: 1, engine.Rescued: 1, engine.Failed: 1}))},
 		{"failure", script(started(mode, 3),
 			runStep(take, snapshots(), 2, 120*time.Millisecond, engine.StepResult{Status: engine.Failed, Diagnostics: []sdk.Diagnostic{denied}}),
 			without(expire, engine.Unreached, "step take failed"),
@@ -79,7 +81,7 @@ func runScenarios() []scenario {
 
 func planScenarios() []scenario {
 	const mode = engine.ModePreview
-	onFailure := engine.StepFinished{StepResult: engine.StepResult{Step: alert, Status: engine.Unreached, Why: "the run did not fail", Conditional: "only if the run fails"}}
+	onFailure := engine.StepFinished{StepResult: engine.StepResult{Step: alert, Status: engine.Unreached, Why: "the run did not fail", Idle: true, Conditional: "only if the run fails"}}
 	send := engine.StepRef{ID: "send", Title: "send", Uses: "backup.send", Section: "steps", Effect: "write"}
 	var items []any
 	for i, s := range []string{"root", "home", "srv"} {
@@ -126,10 +128,37 @@ func planScenarios() []scenario {
 			finished(mode, engine.Succeeded, "", engine.Totals{Delete: 1}, time.Second, nil))},
 		{"plan-many", script(started(mode, 1), planStep(take, append(expired(90), many...), engine.StepResult{}),
 			finished(mode, engine.Succeeded, "", engine.Totals{Create: 300, Delete: 90}, time.Second, nil))},
+		{"plan-blocks", script(started(mode, 1), blocks(mode),
+			finished(mode, engine.Succeeded, "", engine.Totals{Create: 4}, time.Second, map[engine.Status]int{engine.Changed: 3}))},
 		{"plan-items", script(started(mode, 1), items,
 			finished(mode, engine.Succeeded, "", engine.Totals{Create: 3}, time.Second, nil))},
 		{"plan-nothing", script(started(mode, 1), planStep(take, nil, engine.StepResult{Status: engine.OK}),
 			finished(mode, engine.Succeeded, "", engine.Totals{}, time.Second, nil))},
 		{"plan-cut-off", script(started(mode, 1), engine.StepStarted{Step: take})},
 	}
+}
+
+// blocks is a block whose inner block fails, after a retry, and is rescued.
+func blocks(mode engine.Mode) []any {
+	ref := func(id, title, uses string, depth int) engine.StepRef {
+		return engine.StepRef{ID: id, Title: title, Uses: uses, Section: engine.SectionSteps, Depth: depth}
+	}
+	guarded, inner := ref("guarded", "Quiesce and snapshot", "", 0), ref("inner", "inner", "", 1)
+	deep := take
+	deep.Depth = 2
+	mend, tidy := ref("mend", "Look why", "btrfs.usage", 2), ref("tidy", "Start the database", "systemd.start", 1)
+	spare := engine.StepResult{Step: ref("spare", "Not needed", "btrfs.list", 1), Status: engine.Unreached, Why: "block guarded did not fail", Idle: true}
+	end := func(s engine.StepRef, status engine.Status, why string) engine.StepFinished {
+		return engine.StepFinished{StepResult: engine.StepResult{Step: s, Status: status, Why: why, Duration: time.Second}}
+	}
+	if mode == engine.ModePreview {
+		spare.Conditional = "only if block guarded fails"
+		return script(engine.StepStarted{Step: guarded}, engine.StepStarted{Step: inner}, planStep(deep, snapshots(), engine.StepResult{}),
+			end(inner, engine.Changed, ""), engine.StepFinished{StepResult: spare}, planStep(tidy, nil, engine.StepResult{Status: engine.OK}), end(guarded, engine.Changed, ""))
+	}
+	return script(engine.StepStarted{Step: guarded}, engine.StepStarted{Step: inner},
+		engine.StepRetrying{Step: deep, Attempt: 2, Attempts: 3, Wait: 2 * time.Second, Reason: "the filesystem\nis busy"},
+		runStep(deep, snapshots(), 4, time.Second, engine.StepResult{Status: engine.Failed, Attempts: 3, Diagnostics: []sdk.Diagnostic{denied}}),
+		read(mend, nil, time.Millisecond), end(inner, engine.Rescued, "step take: "+denied.Summary),
+		engine.StepFinished{StepResult: spare}, read(tidy, nil, time.Millisecond), end(guarded, engine.Changed, ""))
 }

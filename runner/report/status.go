@@ -11,7 +11,7 @@ import (
 
 // statuses in the order in which they are counted up.
 var statuses = []engine.Status{
-	engine.Changed, engine.OK, engine.Skipped, engine.Failed, engine.Errored, engine.TimedOut, engine.Cancelled, engine.Unreached,
+	engine.Changed, engine.OK, engine.Rescued, engine.Skipped, engine.Failed, engine.Errored, engine.TimedOut, engine.Cancelled, engine.Unreached,
 }
 
 // statusText is a status in words.
@@ -30,6 +30,8 @@ func statusSign(s engine.Status) span {
 	switch {
 	case s == engine.OK, s == engine.Changed:
 		return span{green, "✓"}
+	case s == engine.Rescued:
+		return span{yellow, "✓"}
 	case s == engine.Skipped:
 		return span{dim, "○"}
 	case s == engine.Cancelled:
@@ -115,7 +117,16 @@ func reached(steps map[engine.Status]int, idle int) map[engine.Status]int {
 	return rest
 }
 
+// retrying is "attempt 2 of 4 follows in 3s: no space".
+func (f *form) retrying(e engine.StepRetrying) string {
+	text := fmt.Sprintf("attempt %d of %d follows", e.Attempt, e.Attempts)
+	if e.Wait > 0 {
+		text += " in " + Duration(e.Wait)
+	}
+	return text + ": " + f.clean(e.Reason)
+}
+
 // idle reports whether a step was for a failure that did not happen: nothing to tell.
 func idle(r engine.StepResult) bool {
-	return r.Step.Section == engine.SectionOnFailure && r.Status == engine.Unreached && len(r.Diagnostics) == 0
+	return r.Idle && len(r.Diagnostics) == 0
 }

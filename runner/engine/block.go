@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/hbohlen/coppice/runner/check"
+)
+
+// block runs a block: its steps; when one of them failed the rescue; and always
+// the last section, also when the run was stopped or the time is up.
+func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepRef, conditional string) {
+	w.title(step, &ref, nil)
+	begin := w.options.Now()
+	w.emit(StepStarted{Step: ref})
+	r := StepResult{Step: ref, Conditional: conditional, Status: OK}
+	first := len(w.report.Steps)
+	inner := ctx
+	if step.Timeout > 0 {
+		var stop context.CancelFunc
+		inner, stop = context.WithTimeoutCause(ctx, step.Timeout, errStepTime)
+		defer stop()
+	}
+	w.depth++
+	saved := w.doubt
+	if conditional != "" {
+		w.doubt = "block " + step.ID + " is decided at run"
+	}
+	failed := w.within(&frame{}, func() { w.section(inner, s, step.Block) })
+	if failed == nil && inner.Err() != nil {
+		// The time was up, or the run was stopped, between two steps.
+		failed = &failure{step: step.ID, status: ended(inner), message: w.stoppedBlock(inner)}
+	}
+	cause := failed
+	rescued := false
+	switch {
+	case failed != nil && len(step.Rescue) > 0 && ctx.Err() == nil:
+		again := w.within(&frame{cause: failed}, func() { w.section(ctx, s, step.Rescue) })
+		if rescued = again == nil && ctx.Err() == nil; rescued {
+			failed = nil
+		} else if again != nil {
+			failed = again
+		}
+	case failed != nil:
+		w.idle(s, step.Rescue, w.stoppedBlock(ctx), "")
+	default:
+		w.idle(s, step.Rescue, "block "+step.ID+" did not fail", "only if block "+step.ID+" fails")
+	}
+	last := ctx
+	if ctx.Err() != nil {
+		last = w.options.Last
+	}
+	if late := w.within(&frame{cause: cause, lenient: true}, func() { w.section(last, s, step.Always) }); failed == nil {
+		failed = late
+	}
+	w.depth--
+	w.doubt = saved
+
+	for _, inside := range w.report.Steps[first:] {
+		if inside.Status == Changed && r.Status == OK {
+			r.Status = Changed
+		}
+	}
+	switch {
+	case failed != nil:
+		r.Status, r.Why = failed.status, "step "+failed.step+": "+failed.message
+	case rescued:
+		r.Status, r.Why = Rescued, "step "+cause.step+": "+cause.message
+	}
+	r.Duration = w.options.Now().Sub(begin)
+	w.end(step, r, nil)
+	if failed != nil && w.frame.failed == nil && !step.Source.ContinueOnError {
+		w.frame.failed = failed
+	}
+}
+
+// stoppedBlock says why a block ended before its end.
+func (w *walk) stoppedBlock(ctx context.Context) string {
+	saved := w.frame
+	w.frame = &frame{}
+	defer func() { w.frame = saved }()
+	return w.stopped(ctx)
+}
