@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -87,6 +88,7 @@ type Job struct {
 	Facts   map[string]any // host: name, kernel
 	Hold    string         // why nothing may be destroyed; "": it may
 	Emit    func(engine.Event)
+	Wait    bool            // for locks that another run has, instead of failing
 	Last    context.Context // of on_failure and always; nil: they can't be stopped
 }
 
@@ -98,10 +100,15 @@ func (r *Runner) Execute(ctx context.Context, p *check.Program, j Job) *engine.R
 	}
 	// Snapshot names carry milliseconds; the instant must not be finer than them.
 	instant := j.Instant.UTC().Truncate(time.Millisecond)
+	id := newID(instant)
+	who := host.Holder{PID: os.Getpid(), Run: id, Playbook: p.Playbook.Name, Since: time.Now().UTC().Truncate(time.Second)}
 	return engine.Execute(ctx, p, engine.Options{
-		Plugins: r.Host, Mode: j.Mode, Run: newID(instant), Instant: instant, Inputs: j.Inputs,
+		Plugins: r.Host, Mode: j.Mode, Run: id, Instant: instant, Inputs: j.Inputs,
 		Host: j.Facts, Hold: j.Hold, Emit: j.Emit, Now: time.Now, Last: j.Last,
 		Sleep: sleep,
+		Lock: func(ctx context.Context, plugin string, lock sdk.Lock) (func(), error) {
+			return r.Host.Lock(ctx, plugin, lock, who, j.Wait)
+		},
 	})
 }
 

@@ -88,7 +88,19 @@ func (Progress) event() {}
 func (Log) event()      {}
 func (Done) event()     {}
 
-// Contract is the five calls of a plugin. Plugin implements it in process;
+// Locker takes the locks that actions have named, for everybody who could use the
+// same resource, in other containers too. A plugin whose resources are only
+// known to this machine needs none: the runner's own locks do.
+type Locker interface {
+	// Lock takes locks and keeps them until Unlock or the end of the process. It does
+	// not wait: when somebody else has one, none is taken and the error has the reason
+	// Busy. One that is held already stays held.
+	Lock(ctx context.Context, keys []string) error
+	// Unlock lets go of locks; one that is not held is no error.
+	Unlock(ctx context.Context, keys []string) error
+}
+
+// Contract is the calls of a plugin. Plugin implements it in process;
 // protocol.Client does over the wire.
 //
 // A returned error that is (or joins) *Error is a domain failure; any other
@@ -96,6 +108,7 @@ func (Done) event()     {}
 type Contract interface {
 	Describe(ctx context.Context) (*Description, error)
 	Resolve(ctx context.Context, r Request) ([]Lock, error)
+	Locker
 	Plan(ctx context.Context, r Request) (*Plan, error)
 	Apply(ctx context.Context, r Request, p *Plan, emit func(Event)) (*Result, error)
 }
@@ -106,6 +119,7 @@ type Plugin struct {
 	Version string
 	Summary string
 	Actions []Action
+	Locks   Locker // nil: the runner's own locks are enough
 }
 
 var _ Contract = (*Plugin)(nil)
@@ -136,6 +150,22 @@ func (p *Plugin) Resolve(ctx context.Context, r Request) ([]Lock, error) {
 		return nil, err
 	}
 	return a.resolve(ctx, newCall(r, nil), r.Inputs)
+}
+
+// Lock takes locks, where the plugin has any of its own.
+func (p *Plugin) Lock(ctx context.Context, keys []string) error {
+	if p.Locks == nil {
+		return nil
+	}
+	return p.Locks.Lock(ctx, keys)
+}
+
+// Unlock lets go of locks.
+func (p *Plugin) Unlock(ctx context.Context, keys []string) error {
+	if p.Locks == nil {
+		return nil
+	}
+	return p.Locks.Unlock(ctx, keys)
 }
 
 // Plan decides; it only reads.

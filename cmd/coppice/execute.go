@@ -25,6 +25,7 @@ type execution struct {
 	inputs   inputFlags
 	at       string // plan only
 	detailed bool   // plan only
+	wait     bool   // run only
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -41,6 +42,7 @@ func (a *app) runCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error { return a.execute(c.Context(), e, args[0]) },
 	}
 	e.inputs.register(c)
+	c.Flags().BoolVar(&e.wait, "wait", false, "wait for another run that uses the same filesystem, instead of exiting with 75")
 	return c
 }
 
@@ -93,7 +95,7 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 	options.Secrets = program.Secrets(inputs)
 	events.open(a.reporter(e.mode, options))
 	result := r.Execute(ctx, program, runner.Job{Mode: e.mode, Instant: instant, Inputs: inputs, Facts: facts(),
-		Hold: a.hold(), Emit: events.emit, Last: last})
+		Hold: a.hold(), Emit: events.emit, Wait: e.wait, Last: last})
 	// A reader that has gone away does not make the run a failure.
 	closeErr := events.close()
 	code := runCode(result, signals.received())

@@ -22,6 +22,7 @@ const (
 	exitInvalid      = 65 // the playbook or its inputs are
 	exitPlugin       = 69 // a plugin is missing, refused or incompatible
 	exitBug          = 70 // a bug in coppice
+	exitBusy         = 75 // another run holds the filesystem
 	exitNotPermitted = 77
 	exitTimedOut     = 124
 )
@@ -76,8 +77,11 @@ func runCode(r *engine.Report, signal os.Signal) int {
 	for _, step := range r.Steps {
 		for _, d := range step.Diagnostics {
 			if d.Severity == sdk.SeverityError {
-				if d.Reason == sdk.NotPermitted {
+				switch d.Reason {
+				case sdk.NotPermitted:
 					return exitNotPermitted
+				case sdk.Busy:
+					return exitBusy
 				}
 				return exitFailed
 			}

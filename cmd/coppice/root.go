@@ -106,5 +106,16 @@ func (a *app) host(log func(plugin, level, message string)) *host.Host {
 		sources = append(sources, host.Source{Name: p.Name, Path: "/proc/self/exe",
 			Args: []string{"coppice", "plugin", "serve", p.Name}})
 	}
-	return host.New(host.Options{Sources: sources, Log: log})
+	return host.New(host.Options{Sources: sources, Log: log, LockDir: lockDir()})
+}
+
+// lockDir is where the runs of this machine lock what they use.
+func lockDir() string {
+	if os.Geteuid() == 0 {
+		return "/run/coppice/locks"
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return dir + "/coppice/locks"
+	}
+	return ""
 }

@@ -20,6 +20,7 @@ type host struct {
 	clock    func() (string, error) // why the system's clock is not synchronised, "" if it is
 	now      func() time.Time       // only for pacing, never for a decision
 	lockWait time.Duration          // how long Apply waits for the lock on names
+	locks    *locks                 // what the runner has this process hold
 
 	// together takes a group once.
 	together func(f *kernel.Filesystem, markerDir string, specs []kernel.SnapshotSpec) kernel.SnapshotGroup
@@ -32,6 +33,7 @@ func liveHost() host {
 		clock:    synchronised,
 		now:      time.Now,
 		lockWait: 30 * time.Second,
+		locks:    &locks{},
 		together: (*kernel.Filesystem).SnapshotTogether,
 	}
 }

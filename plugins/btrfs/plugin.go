@@ -45,6 +45,7 @@ func newPlugin(h host) *sdk.Plugin {
 		Name:    "btrfs",
 		Version: Version,
 		Summary: "subvolumes and snapshots of btrfs filesystems",
+		Locks:   h.locks,
 		Actions: []sdk.Action{
 			usageAction(h), listAction(h), createAction(h), snapshotAction(h), pruneAction(h), deleteAction(h),
 		},
@@ -71,11 +72,14 @@ func nameLocks(ctx context.Context, t Target) ([]sdk.Lock, error) {
 	if label, err := f.Label(); err == nil && label != "" {
 		title += fmt.Sprintf(" (%s)", label)
 	}
-	return []sdk.Lock{{Key: "btrfs:" + f.UUID().String() + ":names", Title: title}}, nil
+	return []sdk.Lock{{Key: namesKey(f.UUID()), Title: title}}, nil
 }
 
-// lockNames takes the kernel's lock on the names of the filesystem.
+// lockNames takes the kernel's lock on the names of the filesystem, unless this process has it for the whole run.
 func lockNames(ctx context.Context, h host, f *kernel.Filesystem) (unlock func(), err error) {
+	if h.locks.has(namesKey(f.UUID())) {
+		return func() {}, nil
+	}
 	wait, cancel := context.WithTimeout(ctx, h.lockWait)
 	defer cancel()
 	unlock, err = f.LockNames(wait)

@@ -32,6 +32,10 @@ func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult
 		r.Conditional = "step " + id + ", which touches the same, is decided at run"
 	}
 	request := w.request(step, inputs)
+	if err := w.lock(ctx, step, request); err != nil {
+		stop(ctx, r, err)
+		return nil
+	}
 	plan, err := w.options.Plugins.Plan(ctx, step.Plugin(), request)
 	if err != nil {
 		stop(ctx, r, err)

@@ -42,6 +42,10 @@ type Options struct {
 	Hold string
 	Emit func(Event)
 	Now  func() time.Time // for durations
+	// Lock takes a lock that a step has named, for the run; nil: there are none. It is
+	// called before anything is read for a decision. A *sdk.Error with the reason Busy
+	// says that somebody else has it.
+	Lock func(ctx context.Context, plugin string, lock sdk.Lock) (release func(), err error)
 	// Sleep waits between the attempts of a retry, or until ctx ends.
 	Sleep func(ctx context.Context, d time.Duration)
 	// Last is the context of what runs although ctx has ended: on_failure, and always
@@ -73,7 +77,7 @@ func Execute(ctx context.Context, p *check.Program, o Options) *Report {
 		defer stop()
 	}
 	w := &walk{program: p, options: o, ctx: ctx, begin: o.Now(), frame: &frame{},
-		steps: map[string]any{}, clouded: map[string]string{}}
+		steps: map[string]any{}, clouded: map[string]string{}, over: map[*check.Step]bool{}}
 	w.start()
 	w.vars()
 	w.section(ctx, SectionSteps, p.Steps)
@@ -87,6 +91,7 @@ func Execute(ctx context.Context, p *check.Program, o Options) *Report {
 	if w.failed == nil {
 		w.failed = last
 	}
+	w.letGo(func(*held) bool { return true })
 	w.finish()
 	return &w.report
 }
@@ -113,10 +118,14 @@ type walk struct {
 	// failed by now.
 	unsure bool
 
+	locking sync.Mutex // held while locks are taken, which can take long
+
 	mu     sync.Mutex
 	report Report
 	prior  []sdk.Change // preview: planned and not made
 	calls  int
+	held   []*held              // under locking
+	over   map[*check.Step]bool // steps that have ended
 }
 
 // frame is a list of steps that fail together: a section of the playbook, or of

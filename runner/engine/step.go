@@ -211,6 +211,8 @@ func (w *walk) remember(step *check.Step, status Status, outputs any, conditiona
 			outputs = expression.Unknown{}
 		}
 	}
+	w.over[step] = true
+	w.unneeded()
 	seen := map[string]any{"status": seenStatus, "changed": changed}
 	if !step.IsBlock() {
 		seen["outputs"] = outputs

@@ -34,6 +34,8 @@ type Options struct {
 	Log func(plugin, level, message string)
 	// StartTimeout is how long a plugin may take to say hello; 0 is 10 s.
 	StartTimeout time.Duration
+	// LockDir is where the locks of this machine's runs are; "": nowhere.
+	LockDir string
 	// Grace is how long a cancelled call may take to clean up; 0 is 20 s.
 	Grace time.Duration
 }
@@ -47,6 +49,7 @@ type Host struct {
 	mu      sync.Mutex
 	closed  bool
 	running map[string]*process
+	locks   map[string]string // key → plugin: what runs hold
 }
 
 // New makes a host; it starts nothing yet. Close must be called.
@@ -60,7 +63,7 @@ func New(o Options) *Host {
 	if o.Log == nil {
 		o.Log = func(string, string, string) {}
 	}
-	return &Host{options: o, running: map[string]*process{}}
+	return &Host{options: o, running: map[string]*process{}, locks: map[string]string{}}
 }
 
 // Names lists the plugins that can be started, sorted.
@@ -114,6 +117,21 @@ func (h *Host) get(ctx context.Context, name string) (*process, error) {
 	p, err := start(ctx, *source, h.sockets.path, h.options)
 	if err != nil {
 		return nil, err
+	}
+	// The locks of a process that died are free: take them before anything is done
+	// on their strength.
+	var keys []string
+	for key, plugin := range h.locks {
+		if plugin == name {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) > 0 {
+		sort.Strings(keys)
+		if err := p.client.Lock(ctx, keys); err != nil {
+			p.stop()
+			return nil, fmt.Errorf("plugin %s died, and its locks could not be taken again: %w", name, err)
+		}
 	}
 	h.running[name] = p
 	return p, nil

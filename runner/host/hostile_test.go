@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,10 +108,38 @@ func beHostile(name string) {
 			return nil
 		}),
 	}}
+	p.Locks = flock{}
 	if name == "misnamed" {
 		p.Name = "other"
 	}
 	serve.Run(p)
+}
+
+// flock locks files in the folder that the tests name.
+type flock struct{}
+
+var flocked = map[string]*os.File{}
+
+func (flock) Lock(_ context.Context, keys []string) error {
+	for _, key := range keys {
+		f, err := os.OpenFile(os.Getenv("FLOCKS")+"/"+key, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return err
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+			f.Close()
+			return &sdk.Error{Reason: sdk.Busy, Summary: key + " is locked elsewhere"}
+		}
+		flocked[key] = f
+	}
+	return nil
+}
+
+func (flock) Unlock(_ context.Context, keys []string) error {
+	for _, key := range keys {
+		flocked[key].Close()
+	}
+	return nil
 }
 
 func writer(name string, do func(context.Context, *sdk.Call) error) sdk.Action {

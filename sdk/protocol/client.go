@@ -57,6 +57,24 @@ func (c *Client) Resolve(ctx context.Context, r sdk.Request) ([]sdk.Lock, error)
 	return locks, unmarshal("locks", reply.GetLocks(), &locks)
 }
 
+// Lock asks for locks to be taken.
+func (c *Client) Lock(ctx context.Context, keys []string) error {
+	reply, err := c.rpc.Lock(ctx, &LockRequest{Keys: keys})
+	if err != nil {
+		return err
+	}
+	return decodeError(reply.GetDiagnostics())
+}
+
+// Unlock asks for locks to be let go of.
+func (c *Client) Unlock(ctx context.Context, keys []string) error {
+	reply, err := c.rpc.Unlock(ctx, &LockRequest{Keys: keys})
+	if err != nil {
+		return err
+	}
+	return decodeError(reply.GetDiagnostics())
+}
+
 // Plan asks for a decision.
 func (c *Client) Plan(ctx context.Context, r sdk.Request) (*sdk.Plan, error) {
 	m, err := encodeRequest(r)

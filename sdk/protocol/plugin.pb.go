@@ -255,6 +255,94 @@ func (x *ResolveResponse) GetDiagnostics() []byte {
 	return nil
 }
 
+type LockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keys          []string               `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"` // of sdk.Lock; one that is held already stays held
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockRequest) Reset() {
+	*x = LockRequest{}
+	mi := &file_plugin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockRequest) ProtoMessage() {}
+
+func (x *LockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockRequest.ProtoReflect.Descriptor instead.
+func (*LockRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LockRequest) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type LockResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Diagnostics   []byte                 `protobuf:"bytes,1,opt,name=diagnostics,proto3" json:"diagnostics,omitempty"` // JSON list of sdk.Diagnostic: why none was taken
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockResponse) Reset() {
+	*x = LockResponse{}
+	mi := &file_plugin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockResponse) ProtoMessage() {}
+
+func (x *LockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockResponse.ProtoReflect.Descriptor instead.
+func (*LockResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *LockResponse) GetDiagnostics() []byte {
+	if x != nil {
+		return x.Diagnostics
+	}
+	return nil
+}
+
 type PlanResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Plan          []byte                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`               // JSON of sdk.Plan; absent when there can be none
@@ -265,7 +353,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_plugin_proto_msgTypes[4]
+	mi := &file_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -277,7 +365,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[4]
+	mi := &file_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -290,7 +378,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{4}
+	return file_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PlanResponse) GetPlan() []byte {
@@ -317,7 +405,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -329,7 +417,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -342,7 +430,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{5}
+	return file_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApplyRequest) GetCall() *CallRequest {
@@ -374,7 +462,7 @@ type ApplyEvent struct {
 
 func (x *ApplyEvent) Reset() {
 	*x = ApplyEvent{}
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +474,7 @@ func (x *ApplyEvent) String() string {
 func (*ApplyEvent) ProtoMessage() {}
 
 func (x *ApplyEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +487,7 @@ func (x *ApplyEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEvent.ProtoReflect.Descriptor instead.
 func (*ApplyEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApplyEvent) GetEvent() isApplyEvent_Event {
@@ -485,7 +573,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +585,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +598,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Progress) GetCurrent() int64 {
@@ -551,7 +639,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +651,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +664,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Log) GetLevel() string {
@@ -602,7 +690,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +702,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +715,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Done) GetChange() int32 {
@@ -648,7 +736,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +748,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +761,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Result) GetOutputs() []byte {
@@ -706,7 +794,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +806,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +819,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -749,7 +837,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +849,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +862,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 var File_plugin_proto protoreflect.FileDescriptor
@@ -795,7 +883,11 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05prior\x18\a \x01(\fR\x05prior\"I\n" +
 	"\x0fResolveResponse\x12\x14\n" +
 	"\x05locks\x18\x01 \x01(\fR\x05locks\x12 \n" +
-	"\vdiagnostics\x18\x02 \x01(\fR\vdiagnostics\"D\n" +
+	"\vdiagnostics\x18\x02 \x01(\fR\vdiagnostics\"!\n" +
+	"\vLockRequest\x12\x12\n" +
+	"\x04keys\x18\x01 \x03(\tR\x04keys\"0\n" +
+	"\fLockResponse\x12 \n" +
+	"\vdiagnostics\x18\x01 \x01(\fR\vdiagnostics\"D\n" +
 	"\fPlanResponse\x12\x12\n" +
 	"\x04plan\x18\x01 \x01(\fR\x04plan\x12 \n" +
 	"\vdiagnostics\x18\x02 \x01(\fR\vdiagnostics\"V\n" +
@@ -825,12 +917,14 @@ const file_plugin_proto_rawDesc = "" +
 	"\asummary\x18\x03 \x01(\tR\asummary\"\x1f\n" +
 	"\rCancelRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x10\n" +
-	"\x0eCancelResponse2\x8f\x03\n" +
+	"\x0eCancelResponse2\xa3\x04\n" +
 	"\x06Plugin\x12S\n" +
 	"\bDescribe\x12\".coppice.plugin.v1.DescribeRequest\x1a#.coppice.plugin.v1.DescribeResponse\x12M\n" +
 	"\aResolve\x12\x1e.coppice.plugin.v1.CallRequest\x1a\".coppice.plugin.v1.ResolveResponse\x12G\n" +
 	"\x04Plan\x12\x1e.coppice.plugin.v1.CallRequest\x1a\x1f.coppice.plugin.v1.PlanResponse\x12I\n" +
-	"\x05Apply\x12\x1f.coppice.plugin.v1.ApplyRequest\x1a\x1d.coppice.plugin.v1.ApplyEvent0\x01\x12M\n" +
+	"\x05Apply\x12\x1f.coppice.plugin.v1.ApplyRequest\x1a\x1d.coppice.plugin.v1.ApplyEvent0\x01\x12G\n" +
+	"\x04Lock\x12\x1e.coppice.plugin.v1.LockRequest\x1a\x1f.coppice.plugin.v1.LockResponse\x12I\n" +
+	"\x06Unlock\x12\x1e.coppice.plugin.v1.LockRequest\x1a\x1f.coppice.plugin.v1.LockResponse\x12M\n" +
 	"\x06Cancel\x12 .coppice.plugin.v1.CancelRequest\x1a!.coppice.plugin.v1.CancelResponseB)Z'github.com/hbohlen/coppice/sdk/protocolb\x06proto3"
 
 var (
@@ -845,40 +939,46 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_plugin_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: coppice.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: coppice.plugin.v1.DescribeResponse
 	(*CallRequest)(nil),      // 2: coppice.plugin.v1.CallRequest
 	(*ResolveResponse)(nil),  // 3: coppice.plugin.v1.ResolveResponse
-	(*PlanResponse)(nil),     // 4: coppice.plugin.v1.PlanResponse
-	(*ApplyRequest)(nil),     // 5: coppice.plugin.v1.ApplyRequest
-	(*ApplyEvent)(nil),       // 6: coppice.plugin.v1.ApplyEvent
-	(*Progress)(nil),         // 7: coppice.plugin.v1.Progress
-	(*Log)(nil),              // 8: coppice.plugin.v1.Log
-	(*Done)(nil),             // 9: coppice.plugin.v1.Done
-	(*Result)(nil),           // 10: coppice.plugin.v1.Result
-	(*CancelRequest)(nil),    // 11: coppice.plugin.v1.CancelRequest
-	(*CancelResponse)(nil),   // 12: coppice.plugin.v1.CancelResponse
+	(*LockRequest)(nil),      // 4: coppice.plugin.v1.LockRequest
+	(*LockResponse)(nil),     // 5: coppice.plugin.v1.LockResponse
+	(*PlanResponse)(nil),     // 6: coppice.plugin.v1.PlanResponse
+	(*ApplyRequest)(nil),     // 7: coppice.plugin.v1.ApplyRequest
+	(*ApplyEvent)(nil),       // 8: coppice.plugin.v1.ApplyEvent
+	(*Progress)(nil),         // 9: coppice.plugin.v1.Progress
+	(*Log)(nil),              // 10: coppice.plugin.v1.Log
+	(*Done)(nil),             // 11: coppice.plugin.v1.Done
+	(*Result)(nil),           // 12: coppice.plugin.v1.Result
+	(*CancelRequest)(nil),    // 13: coppice.plugin.v1.CancelRequest
+	(*CancelResponse)(nil),   // 14: coppice.plugin.v1.CancelResponse
 }
 var file_plugin_proto_depIdxs = []int32{
 	2,  // 0: coppice.plugin.v1.ApplyRequest.call:type_name -> coppice.plugin.v1.CallRequest
-	7,  // 1: coppice.plugin.v1.ApplyEvent.progress:type_name -> coppice.plugin.v1.Progress
-	8,  // 2: coppice.plugin.v1.ApplyEvent.log:type_name -> coppice.plugin.v1.Log
-	9,  // 3: coppice.plugin.v1.ApplyEvent.done:type_name -> coppice.plugin.v1.Done
-	10, // 4: coppice.plugin.v1.ApplyEvent.result:type_name -> coppice.plugin.v1.Result
+	9,  // 1: coppice.plugin.v1.ApplyEvent.progress:type_name -> coppice.plugin.v1.Progress
+	10, // 2: coppice.plugin.v1.ApplyEvent.log:type_name -> coppice.plugin.v1.Log
+	11, // 3: coppice.plugin.v1.ApplyEvent.done:type_name -> coppice.plugin.v1.Done
+	12, // 4: coppice.plugin.v1.ApplyEvent.result:type_name -> coppice.plugin.v1.Result
 	0,  // 5: coppice.plugin.v1.Plugin.Describe:input_type -> coppice.plugin.v1.DescribeRequest
 	2,  // 6: coppice.plugin.v1.Plugin.Resolve:input_type -> coppice.plugin.v1.CallRequest
 	2,  // 7: coppice.plugin.v1.Plugin.Plan:input_type -> coppice.plugin.v1.CallRequest
-	5,  // 8: coppice.plugin.v1.Plugin.Apply:input_type -> coppice.plugin.v1.ApplyRequest
-	11, // 9: coppice.plugin.v1.Plugin.Cancel:input_type -> coppice.plugin.v1.CancelRequest
-	1,  // 10: coppice.plugin.v1.Plugin.Describe:output_type -> coppice.plugin.v1.DescribeResponse
-	3,  // 11: coppice.plugin.v1.Plugin.Resolve:output_type -> coppice.plugin.v1.ResolveResponse
-	4,  // 12: coppice.plugin.v1.Plugin.Plan:output_type -> coppice.plugin.v1.PlanResponse
-	6,  // 13: coppice.plugin.v1.Plugin.Apply:output_type -> coppice.plugin.v1.ApplyEvent
-	12, // 14: coppice.plugin.v1.Plugin.Cancel:output_type -> coppice.plugin.v1.CancelResponse
-	10, // [10:15] is the sub-list for method output_type
-	5,  // [5:10] is the sub-list for method input_type
+	7,  // 8: coppice.plugin.v1.Plugin.Apply:input_type -> coppice.plugin.v1.ApplyRequest
+	4,  // 9: coppice.plugin.v1.Plugin.Lock:input_type -> coppice.plugin.v1.LockRequest
+	4,  // 10: coppice.plugin.v1.Plugin.Unlock:input_type -> coppice.plugin.v1.LockRequest
+	13, // 11: coppice.plugin.v1.Plugin.Cancel:input_type -> coppice.plugin.v1.CancelRequest
+	1,  // 12: coppice.plugin.v1.Plugin.Describe:output_type -> coppice.plugin.v1.DescribeResponse
+	3,  // 13: coppice.plugin.v1.Plugin.Resolve:output_type -> coppice.plugin.v1.ResolveResponse
+	6,  // 14: coppice.plugin.v1.Plugin.Plan:output_type -> coppice.plugin.v1.PlanResponse
+	8,  // 15: coppice.plugin.v1.Plugin.Apply:output_type -> coppice.plugin.v1.ApplyEvent
+	5,  // 16: coppice.plugin.v1.Plugin.Lock:output_type -> coppice.plugin.v1.LockResponse
+	5,  // 17: coppice.plugin.v1.Plugin.Unlock:output_type -> coppice.plugin.v1.LockResponse
+	14, // 18: coppice.plugin.v1.Plugin.Cancel:output_type -> coppice.plugin.v1.CancelResponse
+	12, // [12:19] is the sub-list for method output_type
+	5,  // [5:12] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
 	5,  // [5:5] is the sub-list for extension extendee
 	0,  // [0:5] is the sub-list for field type_name
@@ -889,7 +989,7 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
-	file_plugin_proto_msgTypes[6].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[8].OneofWrappers = []any{
 		(*ApplyEvent_Progress)(nil),
 		(*ApplyEvent_Log)(nil),
 		(*ApplyEvent_Done)(nil),
@@ -901,7 +1001,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,8 @@ const (
 	Plugin_Resolve_FullMethodName  = "/coppice.plugin.v1.Plugin/Resolve"
 	Plugin_Plan_FullMethodName     = "/coppice.plugin.v1.Plugin/Plan"
 	Plugin_Apply_FullMethodName    = "/coppice.plugin.v1.Plugin/Apply"
+	Plugin_Lock_FullMethodName     = "/coppice.plugin.v1.Plugin/Lock"
+	Plugin_Unlock_FullMethodName   = "/coppice.plugin.v1.Plugin/Unlock"
 	Plugin_Cancel_FullMethodName   = "/coppice.plugin.v1.Plugin/Cancel"
 )
 
@@ -49,6 +51,11 @@ type PluginClient interface {
 	// Apply does what the plan says, or says that the machine has drifted. The
 	// stream ends with exactly one result.
 	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ApplyEvent], error)
+	// Lock takes locks that Resolve has named, and keeps them until Unlock or the
+	// end of the process. It does not wait.
+	Lock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockResponse, error)
+	// Unlock lets go of them.
+	Unlock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockResponse, error)
 	// Cancel asks a running call to stop; that call still ends with its result.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 }
@@ -110,6 +117,26 @@ func (c *pluginClient) Apply(ctx context.Context, in *ApplyRequest, opts ...grpc
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_ApplyClient = grpc.ServerStreamingClient[ApplyEvent]
 
+func (c *pluginClient) Lock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LockResponse)
+	err := c.cc.Invoke(ctx, Plugin_Lock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginClient) Unlock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LockResponse)
+	err := c.cc.Invoke(ctx, Plugin_Unlock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pluginClient) Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelResponse)
@@ -133,6 +160,11 @@ type PluginServer interface {
 	// Apply does what the plan says, or says that the machine has drifted. The
 	// stream ends with exactly one result.
 	Apply(*ApplyRequest, grpc.ServerStreamingServer[ApplyEvent]) error
+	// Lock takes locks that Resolve has named, and keeps them until Unlock or the
+	// end of the process. It does not wait.
+	Lock(context.Context, *LockRequest) (*LockResponse, error)
+	// Unlock lets go of them.
+	Unlock(context.Context, *LockRequest) (*LockResponse, error)
 	// Cancel asks a running call to stop; that call still ends with its result.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	mustEmbedUnimplementedPluginServer()
@@ -156,6 +188,12 @@ func (UnimplementedPluginServer) Plan(context.Context, *CallRequest) (*PlanRespo
 }
 func (UnimplementedPluginServer) Apply(*ApplyRequest, grpc.ServerStreamingServer[ApplyEvent]) error {
 	return status.Error(codes.Unimplemented, "method Apply not implemented")
+}
+func (UnimplementedPluginServer) Lock(context.Context, *LockRequest) (*LockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Lock not implemented")
+}
+func (UnimplementedPluginServer) Unlock(context.Context, *LockRequest) (*LockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unlock not implemented")
 }
 func (UnimplementedPluginServer) Cancel(context.Context, *CancelRequest) (*CancelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
@@ -246,6 +284,42 @@ func _Plugin_Apply_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_ApplyServer = grpc.ServerStreamingServer[ApplyEvent]
 
+func _Plugin_Lock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Lock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Lock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Lock(ctx, req.(*LockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Plugin_Unlock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Unlock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Unlock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Unlock(ctx, req.(*LockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Plugin_Cancel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CancelRequest)
 	if err := dec(in); err != nil {
@@ -282,6 +356,14 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Plan",
 			Handler:    _Plugin_Plan_Handler,
+		},
+		{
+			MethodName: "Lock",
+			Handler:    _Plugin_Lock_Handler,
+		},
+		{
+			MethodName: "Unlock",
+			Handler:    _Plugin_Unlock_Handler,
 		},
 		{
 			MethodName: "Cancel",

@@ -116,6 +116,16 @@ func (s *Server) Resolve(ctx context.Context, m *CallRequest) (*ResolveResponse,
 	return &ResolveResponse{Locks: data}, nil
 }
 
+// Lock takes locks.
+func (s *Server) Lock(ctx context.Context, m *LockRequest) (*LockResponse, error) {
+	return &LockResponse{Diagnostics: encodeDiagnostics(sdk.Diagnose(s.plugin.Lock(ctx, m.GetKeys())))}, nil
+}
+
+// Unlock lets go of locks.
+func (s *Server) Unlock(ctx context.Context, m *LockRequest) (*LockResponse, error) {
+	return &LockResponse{Diagnostics: encodeDiagnostics(sdk.Diagnose(s.plugin.Unlock(ctx, m.GetKeys())))}, nil
+}
+
 // Plan decides.
 func (s *Server) Plan(ctx context.Context, m *CallRequest) (*PlanResponse, error) {
 	r, err := decodeRequest(m)
