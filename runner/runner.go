@@ -83,13 +83,14 @@ func (r *Runner) describe(ctx context.Context, names []string) (map[string]*sdk.
 // Job is one execution.
 type Job struct {
 	Mode    engine.Mode
-	Instant time.Time      // of a preview; zero: now
+	Instant time.Time      // of a preview or a saved plan; zero: now
 	Inputs  map[string]any // what Program.Resolve returned
 	Facts   map[string]any // host: name, kernel
 	Hold    string         // why nothing may be destroyed; "": it may
 	Emit    func(engine.Event)
-	Wait    bool            // for locks that another run has, instead of failing
-	Last    context.Context // of on_failure and always; nil: they can't be stopped
+	Expect  func(engine.StepResult) error // whether a plan is the one of a saved plan; nil: any
+	Wait    bool                          // for locks that another run has, instead of failing
+	Last    context.Context               // of on_failure and always; nil: they can't be stopped
 }
 
 // Execute runs or previews a program. The report accounts for every step,
@@ -105,7 +106,7 @@ func (r *Runner) Execute(ctx context.Context, p *check.Program, j Job) *engine.R
 	return engine.Execute(ctx, p, engine.Options{
 		Plugins: r.Host, Mode: j.Mode, Run: id, Instant: instant, Inputs: j.Inputs,
 		Host: j.Facts, Hold: j.Hold, Emit: j.Emit, Now: time.Now, Last: j.Last,
-		Sleep: sleep,
+		Sleep: sleep, Expect: j.Expect,
 		Lock: func(ctx context.Context, plugin string, lock sdk.Lock) (func(), error) {
 			return r.Host.Lock(ctx, plugin, lock, who, j.Wait)
 		},

@@ -15,6 +15,7 @@ import (
 	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/runner/host"
 	"github.com/hbohlen/coppice/runner/report"
 	"github.com/hbohlen/coppice/sdk/unit"
 )
@@ -25,6 +26,7 @@ type execution struct {
 	inputs   inputFlags
 	at       string // plan only
 	detailed bool   // plan only
+	out      string // plan only: where to save it
 	wait     bool   // run only
 }
 
@@ -54,12 +56,14 @@ func (a *app) planCommand() *cobra.Command {
 		Long: "Show what a playbook would do to this machine, and why. Nothing is changed: plan walks the\n" +
 			"same steps as run and leaves out the last move of each.",
 		Example: "  coppice plan snapshot-rotation\n" +
+			"  coppice plan snapshot-rotation --out rotation.plan && coppice apply rotation.plan\n" +
 			"  coppice plan ./my.yaml --at 2027-01-01T00:00:00Z",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.execute(c.Context(), e, args[0]) },
 	}
 	e.inputs.register(c)
 	c.Flags().StringVar(&e.at, "at", "", "plan as if it were this `time` (RFC 3339)")
+	c.Flags().StringVar(&e.out, "out", "", "save the plan in a `file`, for coppice apply")
 	c.Flags().BoolVar(&e.detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
 	return c
 }
@@ -72,18 +76,9 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 			return usage("--at: %v", err)
 		}
 	}
-	signals := watch()
-	defer signals.stop()
-	// Both outlive each other's end: always-steps run after the first signal.
-	ctx, last := signals.contexts(parent)
-
-	events := &lateReporter{}
-	h := a.host(func(plugin, level, message string) {
-		events.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
-	})
-	defer h.Close()
-	r := &runner.Runner{Host: h}
-	program, err := a.load(ctx, r, arg)
+	s := a.session(parent)
+	defer s.close()
+	program, text, err := a.load(s.ctx, s.runner, arg)
 	if err != nil {
 		return err
 	}
@@ -91,20 +86,23 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 	if err != nil {
 		return err
 	}
-	options := a.reportOptions()
-	options.Secrets = program.Secrets(inputs)
-	events.open(a.reporter(e.mode, options))
-	result := r.Execute(ctx, program, runner.Job{Mode: e.mode, Instant: instant, Inputs: inputs, Facts: facts(),
-		Hold: a.hold(), Emit: events.emit, Wait: e.wait, Last: last})
+	s.open(a.reporter(e.mode, a.reportOptions(program.Secrets(inputs))))
+	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: e.mode, Instant: instant, Inputs: inputs, Facts: facts(),
+		Hold: a.hold(), Emit: s.emit, Wait: e.wait, Last: s.last})
 	// A reader that has gone away does not make the run a failure.
-	closeErr := events.close()
-	code := runCode(result, signals.received())
+	closeErr := s.closeReport()
+	code := runCode(result, s.signals.received())
 	if code == exitOK && e.mode == engine.ModePreview {
-		if e.detailed && result.Finished.Changes.Any() {
-			code = exitPending
-		}
 		if closeErr != nil {
 			return exit(exitFailed, fmt.Errorf("cannot write the plan: %w", closeErr))
+		}
+		if e.out != "" {
+			if err := a.savePlan(s, e.out, program, text, inputs, result); err != nil {
+				return err
+			}
+		}
+		if e.detailed && result.Finished.Changes.Any() {
+			code = exitPending
 		}
 	}
 	if code != exitOK {
@@ -113,15 +111,39 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 	return nil
 }
 
+// session is what every verb that executes has: plugins, signals, a report.
+type session struct {
+	lateReporter
+	signals   *signals
+	ctx, last context.Context
+	host      *host.Host
+	runner    *runner.Runner
+}
+
+func (a *app) session(parent context.Context) *session {
+	s := &session{signals: watch()}
+	s.host = a.host(func(plugin, level, message string) {
+		s.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
+	})
+	s.runner = &runner.Runner{Host: s.host}
+	s.ctx, s.last = s.signals.contexts(parent, s.host.Hurry)
+	return s
+}
+
+func (s *session) close() {
+	s.host.Close()
+	s.signals.stop()
+}
+
 // reportOptions fit the streams that the program has.
-func (a *app) reportOptions() report.Options {
+func (a *app) reportOptions(secrets []string) report.Options {
+	o := report.Options{Out: a.out, Err: a.err}
 	out, isFile := a.out.(*os.File)
 	stderr, errIsFile := a.err.(*os.File)
-	if !isFile || !errIsFile {
-		return report.Options{Out: a.out, Err: a.err, Verbose: a.verbose}
+	if isFile && errIsFile {
+		o = report.Detect(out, stderr, os.Getenv)
 	}
-	o := report.Detect(out, stderr, os.Getenv)
-	o.Verbose = a.verbose
+	o.Verbose, o.Secrets = a.verbose, secrets
 	o.Color = o.Color && !a.noColor
 	return o
 }
@@ -159,7 +181,7 @@ func (l *lateReporter) emit(e engine.Event) {
 	}
 }
 
-func (l *lateReporter) close() error {
+func (l *lateReporter) closeReport() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	to := l.to
@@ -200,8 +222,9 @@ func facts() map[string]any {
 	return map[string]any{"name": name, "kernel": kernel}
 }
 
-// signals stop a run: the first asks, the second also stops the last sections,
-// the third ends the program.
+// signals stop a run: the first asks the running step to stop, the second leaves
+// it less time for that, the third ends the program at once. The last sections
+// run after the first and the second.
 type signals struct {
 	channel chan os.Signal
 	done    chan struct{}
@@ -216,13 +239,14 @@ func watch() *signals {
 	return s
 }
 
-// contexts are that of the steps and that of the last sections.
-func (s *signals) contexts(parent context.Context) (ctx, last context.Context) {
+// contexts are that of the steps and that of the last sections. hurry is called
+// at the second signal.
+func (s *signals) contexts(parent context.Context, hurry func()) (ctx, last context.Context) {
 	ctx, stopSteps := context.WithCancel(parent)
 	last, stopLast := context.WithCancel(parent)
 	s.cancels = []context.CancelFunc{stopSteps, stopLast}
 	go func() {
-		for n := 0; ; n++ {
+		for n := 1; ; n++ {
 			select {
 			case <-s.done:
 				return
@@ -232,10 +256,15 @@ func (s *signals) contexts(parent context.Context) (ctx, last context.Context) {
 					s.first = got
 				}
 				s.mu.Unlock()
-				if n >= len(s.cancels) {
+				switch n {
+				case 1:
+					stopSteps()
+				case 2:
+					hurry()
+				default:
+					// The plugins go with this process: see package host.
 					os.Exit(runCode(&engine.Report{Finished: engine.RunFinished{Status: engine.RunCancelled}}, s.received()))
 				}
-				s.cancels[n]()
 			}
 		}
 	}()

@@ -88,11 +88,17 @@ func (a *app) names() []string {
 }
 
 // load finds, parses and checks a playbook; mistakes are printed.
-func (a *app) load(ctx context.Context, r *runner.Runner, arg string) (*check.Program, error) {
+func (a *app) load(ctx context.Context, r *runner.Runner, arg string) (*check.Program, found, error) {
 	text, err := a.find(arg)
 	if err != nil {
-		return nil, err
+		return nil, text, err
 	}
+	program, err := a.check(ctx, r, text)
+	return program, text, err
+}
+
+// check parses and checks a playbook's text; mistakes are printed.
+func (a *app) check(ctx context.Context, r *runner.Runner, text found) (*check.Program, error) {
 	program, list, err := r.Load(ctx, text.file, text.data)
 	a.diagnose(list, diagnostic.NewSource(text.file, text.data))
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
 )
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 //	btrfs-with SUBVOLUME…  a throw-away btrfs with these subvolumes, mounted at $FS
 //	past N STEP END SOURCE…  N snapshots of each source, a step apart, the last a step before
 //	                       the END: a time or now
+//	pin-oldest             a hold on the oldest snapshot
 //	[btrfs]                the machine can make one, or COPPICE_REQUIRE says it must
 func TestScripts(t *testing.T) {
 	repo, err := filepath.Abs("../..")
@@ -54,7 +56,7 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0 && err == nil || loopfs.Required("btrfs"), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "btrfs-with": btrfsWith, "past": past,
+			"exits": exits, "btrfs-with": btrfsWith, "past": past, "pin-oldest": pinOldest,
 		},
 	})
 }
@@ -76,6 +78,25 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d\n%s", got, want, ts.ReadFile("stderr"))
 	}
+}
+
+// pinOldest puts a hold on the oldest snapshot.
+func pinOldest(ts *testscript.TestScript, _ bool, _ []string) {
+	fs, _ := filesystems.Load(ts.Getenv("WORK"))
+	f, err := kernel.Open(context.Background(), fs.(*loopfs.Filesystem).Mount)
+	ts.Check(err)
+	defer f.Close()
+	all, err := f.List()
+	ts.Check(err)
+	var oldest kernel.Subvolume
+	for _, s := range all {
+		if strings.HasPrefix(s.Path, "snapshots/") && (oldest.ID == 0 || s.OTime.Before(oldest.OTime)) {
+			oldest = s
+		}
+	}
+	_, err = f.MkdirAll(".coppice/holds", 0o700)
+	ts.Check(err)
+	ts.Check(f.WriteFileAtomic(".coppice/holds/"+oldest.UUID.String(), []byte(`{"reason":"before the upgrade","who":"test"}`), 0o600))
 }
 
 // scriptT lets loopfs skip or fail a script.

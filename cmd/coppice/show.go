@@ -30,7 +30,7 @@ func (a *app) showCommand() *cobra.Command {
 			}
 			h := a.host(nil)
 			defer h.Close()
-			p, err := a.load(c.Context(), &runner.Runner{Host: h}, args[0])
+			p, _, err := a.load(c.Context(), &runner.Runner{Host: h}, args[0])
 			if err != nil {
 				return err
 			}

@@ -45,12 +45,18 @@ func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult
 		fail(r, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
 		return nil
 	}
-	r.Summary = plan.Summary
+	r.Summary, r.Fingerprint = plan.Summary, plan.Fingerprint
 	r.Planned = PlannedStep{Changes: plan.Changes, Kept: plan.Kept}
 	r.Diagnostics = plan.Diagnostics
 	w.emit(StepPlanned{Step: r.Step, Plan: r.Planned})
 	if w.preview() || step.Action.Effect == sdk.Reads {
 		return w.predict(step, plan, r)
+	}
+	if w.options.Expect != nil {
+		if err := w.options.Expect(*r); err != nil {
+			fail(r, Failed, err)
+			return nil
+		}
 	}
 	return w.apply(ctx, step, request, plan, r)
 }

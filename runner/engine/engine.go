@@ -46,6 +46,9 @@ type Options struct {
 	// called before anything is read for a decision. A *sdk.Error with the reason Busy
 	// says that somebody else has it.
 	Lock func(ctx context.Context, plugin string, lock sdk.Lock) (release func(), err error)
+	// Expect is asked before a step is applied whether its plan is the expected one;
+	// nil: any is. A *sdk.Error with the reason Drifted says that it is not.
+	Expect func(StepResult) error
 	// Sleep waits between the attempts of a retry, or until ctx ends.
 	Sleep func(ctx context.Context, d time.Duration)
 	// Last is the context of what runs although ctx has ended: on_failure, and always

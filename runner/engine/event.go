@@ -155,7 +155,8 @@ type StepResult struct {
 	Planned     PlannedStep      `json:"planned"`
 	Made        []sdk.Change     `json:"made,omitempty"`
 	Outputs     json.RawMessage  `json:"outputs,omitempty"`
-	Unknown     []string         `json:"unknown,omitempty"` // JSON pointers into Outputs: known after the run
+	Fingerprint json.RawMessage  `json:"fingerprint,omitempty"` // facts that the decision rests on
+	Unknown     []string         `json:"unknown,omitempty"`     // JSON pointers into Outputs: known after the run
 	Diagnostics []sdk.Diagnostic `json:"diagnostics,omitempty"`
 	Duration    time.Duration    `json:"duration_ns"`
 }

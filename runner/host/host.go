@@ -45,6 +45,8 @@ type Options struct {
 type Host struct {
 	options Options
 	sockets *socketDir
+	hurry   chan struct{} // closed by Hurry
+	once    sync.Once
 
 	mu      sync.Mutex
 	closed  bool
@@ -63,7 +65,7 @@ func New(o Options) *Host {
 	if o.Log == nil {
 		o.Log = func(string, string, string) {}
 	}
-	return &Host{options: o, running: map[string]*process{}, locks: map[string]string{}}
+	return &Host{options: o, running: map[string]*process{}, locks: map[string]string{}, hurry: make(chan struct{})}
 }
 
 // Names lists the plugins that can be started, sorted.
@@ -197,8 +199,15 @@ func (h *Host) Apply(ctx context.Context, plugin string, r sdk.Request, plan *sd
 	if err != nil {
 		return nil, err
 	}
-	return p.apply(ctx, r, plan, emit, h.options.Grace)
+	return p.apply(ctx, r, plan, emit, h.options.Grace, h.hurry)
 }
+
+// hurried is how long a cancelled call may take to clean up once Hurry was called.
+const hurried = time.Second
+
+// Hurry leaves cancelled calls, those that run and later ones, a second to clean
+// up instead of the grace period. It may be called more than once.
+func (h *Host) Hurry() { h.once.Do(func() { close(h.hurry) }) }
 
 // Close ends every plugin and removes what the host made. It may be called
 // twice.

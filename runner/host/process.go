@@ -202,7 +202,7 @@ func (p *process) classify(ctx context.Context, err error) error {
 }
 
 // apply runs a plan; see Host.Apply.
-func (p *process) apply(ctx context.Context, r sdk.Request, plan *sdk.Plan, emit func(sdk.Event), grace time.Duration) (*sdk.Result, error) {
+func (p *process) apply(ctx context.Context, r sdk.Request, plan *sdk.Plan, emit func(sdk.Event), grace time.Duration, hurry <-chan struct{}) (*sdk.Result, error) {
 	type reply struct {
 		result *sdk.Result
 		err    error
@@ -227,10 +227,19 @@ func (p *process) apply(ctx context.Context, r sdk.Request, plan *sdk.Plan, emit
 	cancelContext, stop := context.WithTimeout(context.Background(), time.Second)
 	_ = p.client.Cancel(cancelContext, r.ID) // no answer is handled like refusal to stop
 	stop()
-	select {
-	case got := <-replies:
-		return finish(got)
-	case <-time.After(grace):
+	patience := time.NewTimer(grace)
+	defer patience.Stop()
+waiting:
+	for {
+		select {
+		case got := <-replies:
+			return finish(got)
+		case <-hurry:
+			grace, hurry = min(grace, hurried), nil
+			patience.Reset(grace)
+		case <-patience.C:
+			break waiting
+		}
 	}
 	p.kill()
 	<-replies

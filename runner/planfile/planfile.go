@@ -1,0 +1,286 @@
+// Package planfile is a saved plan: what a preview has shown, bound to the
+// machine, the playbook's text, the inputs, the plugins and the facts that each
+// decision rests on, so that it can be executed later, just so, or be refused.
+//
+// It is pure: reading and writing files is the caller's business. No secret is
+// in a plan file, only a salted HMAC by which the same secret is known again.
+package planfile
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/hbohlen/coppice/runner/check"
+	"github.com/hbohlen/coppice/runner/engine"
+)
+
+// Format and Version stand at the head of a plan file.
+const (
+	Format  = "coppice.planfile"
+	Version = 1
+)
+
+// Valid is how long a plan can be applied after it was made.
+const Valid = 24 * time.Hour
+
+// File is a saved plan.
+type File struct {
+	Format   string                     `json:"format"`
+	Version  int                        `json:"version"`
+	Coppice  string                     `json:"coppice"` // the version that made it
+	Created  time.Time                  `json:"created"`
+	Machine  string                     `json:"machine"` // what identifies it: /etc/machine-id
+	Host     string                     `json:"host"`    // for people
+	Instant  time.Time                  `json:"instant"` // of the plan, and so of the run
+	File     string                     `json:"file"`    // the playbook's, for messages
+	Playbook string                     `json:"playbook"`
+	Inputs   map[string]json.RawMessage `json:"inputs"`            // without the secret ones
+	Salt     string                     `json:"salt,omitempty"`    // base64
+	Secrets  map[string]string          `json:"secrets,omitempty"` // HMAC-SHA-256 of each, base64
+	Plugins  map[string]string          `json:"plugins"`           // name → version
+	Steps    []Step                     `json:"steps"`
+}
+
+// Step is what was decided for a step, or an item of one.
+type Step struct {
+	ID          string          `json:"id"`
+	Item        *int            `json:"item,omitempty"`
+	Status      engine.Status   `json:"status"`
+	Conditional string          `json:"conditional,omitempty"`
+	Changes     []Change        `json:"changes,omitempty"`
+	Fingerprint json.RawMessage `json:"fingerprint,omitempty"`
+}
+
+// Change is what identifies a change.
+type Change struct {
+	Kind     string `json:"kind"`
+	Resource string `json:"resource"` // type, scope and name
+	ID       string `json:"id,omitempty"`
+}
+
+func (c Change) String() string {
+	if c.ID == "" {
+		return c.Kind + " " + c.Resource
+	}
+	return c.Kind + " " + c.Resource + " (" + c.ID + ")"
+}
+
+// StepOf is the decision in a result.
+func StepOf(r engine.StepResult) Step {
+	s := Step{ID: r.Step.ID, Item: r.Step.Item, Status: r.Status, Conditional: r.Conditional, Fingerprint: r.Fingerprint}
+	for _, c := range r.Planned.Changes {
+		s.Changes = append(s.Changes, Change{Kind: string(c.Kind), Resource: c.Resource.Type + " " + c.Resource.Scope + " " + c.Resource.Name, ID: c.Resource.ID})
+	}
+	return s
+}
+
+// New makes a plan file of a preview that went well. salt is 32 random bytes.
+func New(p *check.Program, data []byte, inputs map[string]any, plugins map[string]string, r *engine.Report, salt []byte) (*File, error) {
+	f := &File{Format: Format, Version: Version, Instant: r.Started.Instant, File: p.Playbook.File, Playbook: string(data),
+		Inputs: map[string]json.RawMessage{}, Plugins: plugins}
+	for _, in := range p.Inputs {
+		v, ok := inputs[in.Decl.Name]
+		if !ok {
+			continue
+		}
+		encoded, err := check.Units.ToJSON(in.Schema, v)
+		if err != nil {
+			return nil, fmt.Errorf("cannot save input %s: %w", in.Decl.Name, err)
+		}
+		if !in.Decl.Secret {
+			f.Inputs[in.Decl.Name] = encoded
+			continue
+		}
+		if f.Secrets == nil {
+			f.Secrets, f.Salt = map[string]string{}, base64.StdEncoding.EncodeToString(salt)
+		}
+		f.Secrets[in.Decl.Name] = seal(salt, in.Decl.Name, encoded)
+	}
+	for _, s := range r.Steps {
+		f.Steps = append(f.Steps, StepOf(s))
+	}
+	return f, nil
+}
+
+func seal(salt []byte, name string, value []byte) string {
+	h := hmac.New(sha256.New, salt)
+	h.Write([]byte(name))
+	h.Write([]byte{0})
+	h.Write(value)
+	return base64.StdEncoding.EncodeToString(h.Sum(nil))
+}
+
+// Encode writes a plan file.
+func (f *File) Encode() ([]byte, error) {
+	data, err := json.MarshalIndent(f, "", "  ")
+	return append(data, '\n'), err
+}
+
+// Decode reads what Encode wrote.
+func Decode(data []byte) (*File, error) {
+	var f File
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, fmt.Errorf("not a plan file: %w", err)
+	}
+	switch {
+	case f.Format != Format:
+		return nil, errors.New("not a plan file: it is made by coppice plan --out")
+	case f.Version != Version:
+		return nil, fmt.Errorf("the plan file has version %d, this coppice knows %d", f.Version, Version)
+	}
+	return &f, nil
+}
+
+// Restore is the inputs of the plan as values. secrets are those given anew: each
+// must be the one of the plan.
+func (f *File) Restore(p *check.Program, secrets map[string]any) (map[string]any, error) {
+	salt, err := base64.StdEncoding.DecodeString(f.Salt)
+	if err != nil {
+		return nil, errors.New("the plan file's salt is broken")
+	}
+	values := map[string]any{}
+	var wrong []error
+	for _, in := range p.Inputs {
+		name := in.Decl.Name
+		if !in.Decl.Secret {
+			if data, ok := f.Inputs[name]; ok {
+				v, err := check.Units.FromJSON(in.Schema, data)
+				if err != nil {
+					return nil, fmt.Errorf("the plan file's input %s: %w", name, err)
+				}
+				values[name] = v
+			}
+			continue
+		}
+		v, given := secrets[name]
+		want, planned := f.Secrets[name]
+		switch {
+		case planned && !given:
+			wrong = append(wrong, fmt.Errorf("the secret input %s is not in the plan file: give it again with -i %s=@file", name, name))
+		case given && !planned:
+			wrong = append(wrong, fmt.Errorf("the plan was made without the secret input %s", name))
+		case given:
+			encoded, err := check.Units.ToJSON(in.Schema, v)
+			if err != nil || !hmac.Equal([]byte(seal(salt, name, encoded)), []byte(want)) {
+				wrong = append(wrong, fmt.Errorf("the secret input %s is not the one that the plan was made with", name))
+			}
+			values[name] = v
+		}
+	}
+	return values, errors.Join(wrong...)
+}
+
+// Difference is where the machine has drifted from the plan.
+type Difference struct {
+	Step string `json:"step"`
+	What string `json:"what"`
+	Old  string `json:"old"`
+	New  string `json:"new"`
+}
+
+// Compare holds a step as it would go now against the plan. A step that was to be
+// decided at run may do what it likes.
+func Compare(saved, now Step) []Difference {
+	if saved.Conditional != "" {
+		return nil
+	}
+	name := saved.ID
+	if saved.Item != nil {
+		name = fmt.Sprintf("%s[%d]", name, *saved.Item)
+	}
+	var all []Difference
+	differ := func(what, old, new string) {
+		if old != new {
+			all = append(all, Difference{name, what, old, new})
+		}
+	}
+	then, today := changeSet(saved), changeSet(now)
+	for _, c := range then {
+		if !contains(today, c) {
+			differ("a planned change would not be made", c, "nothing")
+		}
+	}
+	for _, c := range today {
+		if !contains(then, c) {
+			differ("a change that was not planned", "nothing", c)
+		}
+	}
+	if len(all) == 0 {
+		differ("the outcome", string(saved.Status), string(now.Status))
+	}
+	if len(all) == 0 {
+		differ("the facts that the decision rests on", compact(saved.Fingerprint), compact(now.Fingerprint))
+	}
+	return all
+}
+
+// CompareAll compares every step.
+func CompareAll(saved, now []Step) []Difference {
+	key := func(s Step) string {
+		if s.Item != nil {
+			return fmt.Sprintf("%s/%d", s.ID, *s.Item)
+		}
+		return s.ID
+	}
+	today := map[string]Step{}
+	for _, s := range now {
+		today[key(s)] = s
+	}
+	var all []Difference
+	for _, s := range saved {
+		n, ok := today[key(s)]
+		if !ok {
+			if s.Conditional == "" {
+				all = append(all, Difference{key(s), "the step", "planned", "not there"})
+			}
+			continue
+		}
+		delete(today, key(s))
+		all = append(all, Compare(s, n)...)
+	}
+	var more []string
+	for k := range today {
+		more = append(more, k)
+	}
+	sort.Strings(more)
+	for _, k := range more {
+		all = append(all, Difference{k, "the step", "not there", "planned"})
+	}
+	return all
+}
+
+func changeSet(s Step) []string {
+	var all []string
+	for _, c := range s.Changes {
+		all = append(all, c.String())
+	}
+	return all
+}
+
+// compact is JSON without white space; what is not JSON stays as it is.
+func compact(data json.RawMessage) string {
+	var v any
+	if len(data) == 0 || json.Unmarshal(data, &v) != nil {
+		return string(data)
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return string(data)
+	}
+	return string(out)
+}
+
+func contains(all []string, one string) bool {
+	for _, s := range all {
+		if s == one {
+			return true
+		}
+	}
+	return false
+}
