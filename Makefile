@@ -42,7 +42,8 @@ generate:
 	@.ci/need go protoc
 	@$(GO) generate ./...
 
-install: build
+install:
+	@test -x $(BIN)/coppice || $(MAKE) --no-print-directory build
 	install -D -m 0755 $(BIN)/coppice $(DESTDIR)$(PREFIX)/bin/coppice
 
 clean:

@@ -31,6 +31,7 @@ type Call struct {
 	emit func(Event)
 	done []int
 	sum  string
+	warn []Diagnostic
 }
 
 func newCall(r Request, emit func(Event)) *Call {
@@ -47,6 +48,14 @@ func (c *Call) Done(change int) {
 	if c.emit != nil {
 		c.emit(Done{Change: change})
 	}
+}
+
+// Warn reports something that is no failure and that somebody has to know.
+func (c *Call) Warn(d Diagnostic) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d.Severity = SeverityWarning
+	c.warn = append(c.warn, d)
 }
 
 // Summarize says in a few words what Apply has done, beyond its changes.
@@ -187,7 +196,7 @@ func (a *action[In, Out, Private]) apply(ctx context.Context, c *Call, inputs js
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &Result{Summary: c.sum, Outputs: encoded, Diagnostics: Diagnose(err), Done: c.done}, nil
+	return &Result{Summary: c.sum, Outputs: encoded, Diagnostics: append(c.warn, Diagnose(err)...), Done: c.done}, nil
 }
 
 // decode reads inputs strictly: defaults of the schema are filled in, unknown

@@ -46,6 +46,7 @@ func TestTypedActionFromJSONToJSON(t *testing.T) {
 		c.Logf("info", "n=%d", 1)
 		c.Done(0)
 		c.Summarize("said it")
+		c.Warn(Diagnostic{Summary: "hoarse"})
 		return nil
 	})
 	r := Request{Action: "say", Inputs: json.RawMessage(`{"name":"x","big":9223372036854775807}`)}
@@ -73,7 +74,7 @@ func TestTypedActionFromJSONToJSON(t *testing.T) {
 	if len(events) != 2 || events[0] != (Log{"info", "n=1"}) || events[1] != (Done{0}) {
 		t.Errorf("events: %v", events)
 	}
-	if result.Summary != "said it" || len(result.Done) != 1 || len(result.Diagnostics) != 0 {
+	if result.Summary != "said it" || len(result.Done) != 1 || len(result.Diagnostics) != 1 || result.Diagnostics[0] != Warning("hoarse") {
 		t.Errorf("result: %+v", result)
 	}
 }

@@ -198,12 +198,18 @@ func (a *app) hold() string {
 	if err != nil {
 		return ""
 	}
+	// As with most parameters of the kernel, the last one counts.
+	hold := ""
 	for _, word := range strings.Fields(string(data)) {
-		if word == "coppice.hold" || word == "coppice.hold=1" {
-			return "coppice.hold is on the kernel command line"
+		switch name, value, _ := strings.Cut(word, "="); {
+		case name != "coppice.hold":
+		case value == "0" || value == "no" || value == "off" || value == "false":
+			hold = ""
+		default:
+			hold = word + " is on the kernel command line"
 		}
 	}
-	return ""
+	return hold
 }
 
 // facts are what expressions see as host.

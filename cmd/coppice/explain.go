@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -50,7 +49,7 @@ func (a *app) explainCommand() *cobra.Command {
 				return failure
 			}
 			if a.json {
-				return json.NewEncoder(a.out).Encode(info)
+				return a.document("coppice.action", "action", info)
 			}
 			explainAction(a.out, plugin, info)
 			return nil
@@ -83,7 +82,7 @@ func (a *app) explainAll(ctx context.Context, h *host.Host) error {
 
 func (a *app) explainPlugin(d *sdk.Description) error {
 	if a.json {
-		return json.NewEncoder(a.out).Encode(d)
+		return a.document("coppice.descriptions", "plugins", []*sdk.Description{d})
 	}
 	fmt.Fprintf(a.out, "%s %s: %s\n\n", d.Name, d.Version, d.Summary)
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
@@ -99,7 +98,9 @@ var effects = map[sdk.Effect]string{sdk.Reads: "reads", sdk.Writes: "writes", sd
 func explainAction(w io.Writer, plugin string, info *sdk.Info) {
 	fmt.Fprintf(w, "%s.%s: %s\n", plugin, info.Name, info.Summary)
 	if info.Description != "" {
-		fmt.Fprintf(w, "\n%s\n", wrap(info.Description, 88, ""))
+		for _, paragraph := range strings.Split(info.Description, "\n\n") {
+			fmt.Fprintf(w, "\n%s\n", wrap(paragraph, 88, ""))
+		}
 	}
 	fmt.Fprintf(w, "\nIt %s", effects[info.Effect])
 	switch {

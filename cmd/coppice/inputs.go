@@ -77,7 +77,12 @@ func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 				err:    fmt.Errorf("input %s is secret: on the command line everybody on this machine could read it", name),
 				advice: fmt.Sprintf("give it from a file: -i %s=@/path/to/file", name)}
 		}
-		given = append(given, check.Given{Name: name, Value: flagValue(p, name, value), Origin: "-i"})
+		parsed, mistakes := flagValue(p, name, value)
+		for i := range mistakes {
+			mistakes[i].File, mistakes[i].Pos = "-i "+name, diagnostic.Position{}
+		}
+		list = append(list, mistakes...)
+		given = append(given, check.Given{Name: name, Value: parsed, Origin: "-i"})
 	}
 	values, mistakes := p.Resolve(given)
 	list = append(list, mistakes...)
@@ -89,29 +94,40 @@ func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 }
 
 // flagValue is the text of a flag as the input's type wants it: a list is
-// written a,b,c and a map k=v,k=v, or either as YAML in one line.
-func flagValue(p *check.Program, name, text string) playbook.Value {
+// written a,b,c and a map k=v,k=v, or either as YAML in one line: [a, "b,c"].
+func flagValue(p *check.Program, name, text string) (playbook.Value, diagnostic.List) {
 	for _, in := range p.Inputs {
 		if in.Decl.Name != name {
 			continue
 		}
-		switch in.Decl.Type {
-		case playbook.ListType:
+		isList, isMap := in.Decl.Type == playbook.ListType, in.Decl.Type == playbook.MapType
+		switch {
+		case isList && strings.HasPrefix(text, "["), isMap && strings.HasPrefix(text, "{"):
+			m, mistakes := playbook.ParseInputs("-i "+name, []byte("value: "+text))
+			if e, ok := m.Get("value"); ok {
+				return e.Value, mistakes
+			}
+			return playbook.Text(text), mistakes
+		case isList:
 			list := playbook.List{}
 			for _, part := range split(text) {
 				list.Items = append(list.Items, playbook.Text(part))
 			}
-			return list
-		case playbook.MapType:
+			return list, nil
+		case isMap:
 			m := playbook.Map{}
+			var mistakes diagnostic.List
 			for _, part := range split(text) {
-				key, value, _ := strings.Cut(part, "=")
+				key, value, ok := strings.Cut(part, "=")
+				if !ok {
+					mistakes.Add(diagnostic.Diagnostic{Code: diagnostic.WrongType, Message: fmt.Sprintf("%q is not key=value", part)})
+				}
 				m.Entries = append(m.Entries, playbook.Entry{Key: key, Value: playbook.Text(value)})
 			}
-			return m
+			return m, mistakes
 		}
 	}
-	return playbook.Text(text)
+	return playbook.Text(text), nil
 }
 
 func split(text string) []string {

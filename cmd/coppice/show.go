@@ -11,6 +11,7 @@ import (
 	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/sdk/unit"
 )
 
 func (a *app) showCommand() *cobra.Command {
@@ -52,7 +53,9 @@ type shownPlaybook struct {
 	Name        string       `json:"name"`
 	File        string       `json:"file"`
 	Description string       `json:"description,omitempty"`
-	Schedule    string       `json:"schedule,omitempty"`
+	Schedule    string       `json:"schedule,omitempty"`   // systemd calendar event
+	Persistent  bool         `json:"persistent,omitempty"` // makes up for missed runs
+	Jitter      string       `json:"jitter,omitempty"`     // random delay of up to this
 	Inputs      []shownInput `json:"inputs"`
 	Steps       []shownStep  `json:"steps"`
 }
@@ -81,7 +84,10 @@ func describePlaybook(p *check.Program) shownPlaybook {
 	out := shownPlaybook{Format: "coppice.playbook", Version: 1, Name: p.Playbook.Name, File: p.Playbook.File,
 		Description: p.Playbook.Description, Inputs: []shownInput{}}
 	if s := p.Playbook.Schedule; s != nil {
-		out.Schedule = s.Calendar
+		out.Schedule, out.Persistent = s.Calendar, s.Persistent
+		if s.Jitter > 0 {
+			out.Jitter = unit.FormatDuration(s.Jitter)
+		}
 	}
 	for _, in := range p.Inputs {
 		shown := shownInput{Name: in.Decl.Name, Type: in.Schema.TypeName(), Required: in.Decl.Required(),
@@ -126,7 +132,14 @@ func (p *shownPlaybook) add(section string, depth int, steps []*check.Step) {
 func (a *app) printPlaybook(p shownPlaybook) error {
 	fmt.Fprintf(a.out, "%s: %s\n", p.Name, diagnostic.Escape(p.Description))
 	if p.Schedule != "" {
-		fmt.Fprintf(a.out, "schedule: %s\n", diagnostic.Escape(p.Schedule))
+		fmt.Fprintf(a.out, "schedule: %s", diagnostic.Escape(p.Schedule))
+		if p.Persistent {
+			fmt.Fprint(a.out, ", missed runs are made up for")
+		}
+		if p.Jitter != "" {
+			fmt.Fprintf(a.out, ", up to %s later", p.Jitter)
+		}
+		fmt.Fprintln(a.out)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	if len(p.Inputs) > 0 {
@@ -151,7 +164,7 @@ func (a *app) printPlaybook(p shownPlaybook) error {
 	for _, s := range p.Steps {
 		if s.Section != section {
 			section = s.Section
-			fmt.Fprintf(w, "%s:\n", section)
+			fmt.Fprintf(w, "%s:\t\t\t\n", section)
 		}
 		what := s.Summary
 		if s.If != "" {

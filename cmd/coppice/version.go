@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -46,7 +45,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if a.json {
-				return json.NewEncoder(a.out).Encode(map[string]any{"version": version(), "language": playbook.Version,
+				return a.document("coppice.version", "coppice", map[string]any{"version": version(), "language": playbook.Version,
 					"plugin_api": sdk.API, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
 			}
 			fmt.Fprintf(a.out, "coppice %s\nplaybook language %d, plugin contract %d, %s %s/%s\n", version(), playbook.Version,

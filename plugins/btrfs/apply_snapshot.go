@@ -229,7 +229,8 @@ func (t *taker) finish(ctx context.Context) (SnapshotOutput, error) {
 	}
 	t.summarize(made)
 	if !t.out.Atomic && !t.in.RequireAtomic && len(errs) == 0 && made > 0 {
-		t.c.Logf("warn", "the snapshots are not of one moment: %d attempts did not get them into one transaction", t.out.Attempts)
+		t.c.Warn(warn("try again when less is being written, or set require_atomic to fail instead",
+			"the snapshots are not of one moment: %s did not get them into one transaction", count(t.out.Attempts, "attempt")))
 	}
 	return t.taken(), errors.Join(errs...)
 }

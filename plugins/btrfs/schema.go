@@ -14,6 +14,7 @@ type Target struct {
 // UsageInput is the input of btrfs.usage.
 type UsageInput struct {
 	Target
+	RequireFree float64 `json:"require_free" default:"0" min:"0" max:"1" doc:"Fail when a smaller part of the filesystem than this is free; 0: whatever is free."`
 }
 
 // UsageOutput is the output of btrfs.usage: the figures of "btrfs filesystem

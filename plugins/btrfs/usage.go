@@ -37,6 +37,11 @@ func usageAction(host) sdk.Action {
 		}
 		planned.Outputs = usageOutput(f.UUID(), label, usage, len(devices))
 		planned.Summary = fmt.Sprintf("%v free (%.0f %%)", planned.Outputs.Free, 100*planned.Outputs.FreeRatio)
+		if ratio := planned.Outputs.FreeRatio; ratio < in.RequireFree {
+			planned.Diagnostics = append(planned.Diagnostics, itemError(&sdk.Error{Path: "/require_free",
+				Summary: fmt.Sprintf("only %.1f %% of btrfs %v is free, and %.1f %% is required", 100*ratio, f.UUID(), 100*in.RequireFree),
+				Advice:  "delete what is not needed, shorten the retention of snapshots, or add a device"}))
+		}
 		if usage.DeviceMissing > 0 {
 			planned.Diagnostics = append(planned.Diagnostics, warn("\"btrfs filesystem show\" tells which; replace it with \"btrfs replace\"",
 				"a device of btrfs %v is missing (%v)", f.UUID(), sdk.Size(usage.DeviceMissing)))

@@ -36,6 +36,9 @@ func (c *compiler) problems(s playbook.Scalar, path string, all []expression.Pro
 	for _, p := range all {
 		d := c.add(s.At(p.Offset), p.Length, diagnostic.Code(p.Code), path, "%s", p.Message)
 		d.Allowed, d.Suggestion = p.Allowed, p.Suggestion
+		if s.CutByComment() {
+			d.Suggestion = "to YAML, # after a space begins a comment: put the value in quotes"
+		}
 		if id := c.laterStep(s, p); id != "" {
 			d.Code = diagnostic.LaterStep
 			d.Message = fmt.Sprintf("step %s runs later", id)

@@ -25,11 +25,14 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 	if conditional != "" {
 		w.doubt = "block " + step.ID + " is decided at run"
 	}
+	before := w.missed
+	w.missed = false
 	failed := w.within(&frame{}, func() { w.section(inner, s, step.Block) })
-	if failed == nil && inner.Err() != nil {
+	if failed == nil && w.missed {
 		// The time was up, or the run was stopped, between two steps.
 		failed = &failure{step: step.ID, status: ended(inner), message: w.stoppedBlock(inner)}
 	}
+	w.missed = before || w.missed && ctx.Err() != nil
 	cause := failed
 	rescued := false
 	switch {

@@ -84,7 +84,9 @@ func Execute(ctx context.Context, p *check.Program, o Options) *Report {
 	w.start()
 	w.vars()
 	w.section(ctx, SectionSteps, p.Steps)
-	w.failed = w.frame.failed
+	if w.failed = w.frame.failed; w.failed == nil && w.missed && !w.cancelled() {
+		w.failed = &failure{status: TimedOut, message: "the run's time was up"}
+	}
 	if w.failed != nil && !w.cancelled() {
 		w.within(&frame{cause: w.failed, lenient: true}, func() { w.section(o.Last, SectionOnFailure, p.OnFailure) })
 	} else {
@@ -115,6 +117,9 @@ type walk struct {
 	// clouded are the types of resources that a step decided at run may touch, with
 	// the id of that step.
 	clouded map[string]string
+	// missed is set when a step did not run because the time was up or the run was
+	// stopped.
+	missed bool
 	// doubt is why what runs now may not run, in a block that is decided at run.
 	doubt string
 	// unsure is set in a preview when it can't be told whether the run would have
@@ -261,7 +266,7 @@ func (w *walk) finish() {
 	switch {
 	case w.cancelled():
 		f.Status, f.Reason = RunCancelled, "stopped on request"
-	case w.ctx.Err() != nil && w.failed != nil && w.failed.status == TimedOut:
+	case w.failed != nil && w.failed.status == TimedOut && errors.Is(context.Cause(w.ctx), errRunTime):
 		f.Status, f.Reason = RunTimedOut, "the run's time was up"
 	case w.failed != nil:
 		f.Status, f.Reason = RunFailed, w.failed.message

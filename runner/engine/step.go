@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hbohlen/coppice/runner/check"
@@ -44,6 +45,7 @@ func (w *walk) condition(ctx context.Context, step *check.Step, r *StepResult) (
 	why := w.stopped(ctx)
 	if why != "" && (ctx.Err() != nil || step.If == nil || !step.If.UsesStatus()) {
 		r.Status, r.Why = Unreached, why
+		w.missed = w.missed || ctx.Err() != nil
 		return false, ""
 	}
 	if w.options.Hold != "" && step.Action != nil && step.Action.Effect == sdk.Destroys {
@@ -58,7 +60,7 @@ func (w *walk) condition(ctx context.Context, step *check.Step, r *StepResult) (
 	switch v := v.(type) {
 	case bool:
 		if err == nil && !v {
-			r.Status, r.Why = Skipped, "its condition is false"
+			r.Status, r.Why = Skipped, "its condition is false: "+shorten(step.Source.If.Text)
 		}
 		if err == nil {
 			return v, w.doubt
@@ -71,6 +73,16 @@ func (w *walk) condition(ctx context.Context, step *check.Step, r *StepResult) (
 	}
 	fail(r, Failed, fmt.Errorf("if: %w", err))
 	return false, ""
+}
+
+// shorten makes one line of a condition, of a length that fits into one.
+func shorten(text string) string {
+	const most = 80
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	if len(runes) > most {
+		runes = append(runes[:most-1], '…')
+	}
+	return string(runes)
 }
 
 // stopped says why a step that needs all to be well does not run; "" when it

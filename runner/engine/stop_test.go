@@ -93,6 +93,34 @@ func TestRunTimeout(t *testing.T) {
 	}
 }
 
+// The time can also be up between two steps.
+func TestRunTimeoutBetweenSteps(t *testing.T) {
+	s := &shelf{}
+	p := program(t, "timeout: 40ms"+stoppable, s)
+	s.hook = func(call string) error {
+		if call == "apply put one" {
+			time.Sleep(80 * time.Millisecond)
+		}
+		return nil
+	}
+	r := execute(t, context.Background(), p, s, ModeRun)
+	want := "one changed +one\ntwo unreached\nthree unreached\ntell changed +tell\nlast changed +last\n"
+	if got := outline(r, ModeRun); got != want || r.Finished.Status != RunTimedOut {
+		t.Errorf("%s%+v", got, r.Finished)
+	}
+	// After the last step nothing was missed.
+	s = &shelf{hook: func(call string) error {
+		if call == "apply put three" {
+			time.Sleep(80 * time.Millisecond)
+		}
+		return nil
+	}}
+	p = program(t, "timeout: 40ms"+stoppable, s)
+	if r := execute(t, context.Background(), p, s, ModeRun); r.Finished.Status != Succeeded {
+		t.Errorf("%+v", r.Finished)
+	}
+}
+
 // breach is a plugin that breaks the contract in one way.
 type breach struct {
 	inProcess

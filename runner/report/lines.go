@@ -126,7 +126,7 @@ func (r *lines) start(e engine.RunStarted) {
 	if r.Quiet {
 		return
 	}
-	r.put(r.out, priorityInfo, fmt.Sprintf("%s: started, %s, as of %s", r.runName(e.Run), Count(e.Steps, "step"),
+	r.put(r.out, priorityInfo, fmt.Sprintf("%s: started, as of %s", r.runName(e.Run),
 		e.Instant.UTC().Format(time.RFC3339)))
 }
 

@@ -75,7 +75,7 @@ func refuseInUse(device string) error {
 	}
 	if len(members) > 0 {
 		fsid := filepath.Base(filepath.Dir(filepath.Dir(members[0])))
-		return fmt.Errorf("it is mounted through %s, where this process cannot see it (filesystem %s)", device, fsid)
+		return fmt.Errorf("%w through %s, where this process cannot see it (filesystem %s)", ErrMounted, device, fsid)
 	}
 	holders, err := os.ReadDir(filepath.Join("/sys/class/block", device, "holders"))
 	if err != nil && !gone(err) {
@@ -88,6 +88,10 @@ func refuseInUse(device string) error {
 	}
 	return nil
 }
+
+// ErrMounted says that an image is mounted where this process cannot see it: in a mount namespace that some process has
+// just made as a copy, for example, and will drop soon.
+var ErrMounted = errors.New("it is mounted")
 
 // isDevice reports whether the source of a mount is the device with that name and number. A btrfs has a number of its
 // own in the list of mounts.

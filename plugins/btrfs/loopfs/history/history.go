@@ -84,7 +84,13 @@ func Take(ctx context.Context, fs *loopfs.Filesystem, sources []string, instants
 	if err := fs.Unmount(); err != nil {
 		return err
 	}
-	if err := ages.Set(fs.Image[0], created); err != nil {
+	err = ages.Set(fs.Image[0], created)
+	for try := 0; errors.Is(err, ages.ErrMounted) && try < 50; try++ {
+		// Another process may just have copied its mount namespace, this mount with it.
+		time.Sleep(100 * time.Millisecond)
+		err = ages.Set(fs.Image[0], created)
+	}
+	if err != nil {
 		return errors.Join(err, fs.MountAgain(""))
 	}
 	return fs.MountAgain("")
