@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/hbohlen/coppice/runner/check"
@@ -27,7 +28,8 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 	}
 	before := w.missed
 	w.missed = false
-	failed := w.within(&frame{}, func() { w.section(inner, s, step.Block) })
+	body := &frame{}
+	failed := w.within(body, func() { w.section(inner, s, step.Block) })
 	if failed == nil && w.missed {
 		// The time was up, or the run was stopped, between two steps.
 		failed = &failure{step: step.ID, status: ended(inner), message: w.stoppedBlock(inner)}
@@ -35,9 +37,10 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 	w.missed = before || w.missed && ctx.Err() != nil
 	cause := failed
 	rescued := false
+	mend, tidy := &frame{cause: failed}, &frame{cause: failed, lenient: true}
 	switch {
 	case failed != nil && len(step.Rescue) > 0 && ctx.Err() == nil:
-		again := w.within(&frame{cause: failed}, func() { w.section(ctx, s, step.Rescue) })
+		again := w.within(mend, func() { w.section(ctx, s, step.Rescue) })
 		if rescued = again == nil && ctx.Err() == nil; rescued {
 			failed = nil
 		} else if again != nil {
@@ -52,7 +55,7 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 	if ctx.Err() != nil {
 		last = w.options.Last
 	}
-	if late := w.within(&frame{cause: cause, lenient: true}, func() { w.section(last, s, step.Always) }); failed == nil {
+	if late := w.within(tidy, func() { w.section(last, s, step.Always) }); failed == nil {
 		failed = late
 	}
 	w.depth--
@@ -62,12 +65,18 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 		if inside.Status == Changed && r.Status == OK {
 			r.Status = Changed
 		}
+		if inside.Conditional != "" && !inside.Idle && r.Conditional == "" {
+			r.Conditional = "step " + inside.Step.ID + " inside it is decided at run"
+		}
 	}
 	switch {
 	case failed != nil:
 		r.Status, r.Why = failed.status, "step "+failed.step+": "+failed.message
 	case rescued:
 		r.Status, r.Why = Rescued, "step "+cause.step+": "+cause.message
+	}
+	if id := cmp.Or(body.maybe, mend.maybe, tidy.maybe); failed == nil && id != "" && !step.Source.ContinueOnError {
+		w.omen(id)
 	}
 	r.Duration = w.options.Now().Sub(begin)
 	w.end(step, r, nil)

@@ -125,6 +125,8 @@ type walk struct {
 	// unsure is set in a preview when it can't be told whether the run would have
 	// failed by now.
 	unsure bool
+	// ominous is set in a preview when a step that is decided at run would fail.
+	ominous bool
 
 	locking sync.Mutex // held while locks are taken, which can take long
 
@@ -142,6 +144,7 @@ type frame struct {
 	parent  *frame
 	cause   *failure // what a rescue, on_failure or always deals with
 	failed  *failure // the first failure of a step in it
+	maybe   string   // preview: the first step in it that fails if it runs, which is decided at run
 	lenient bool     // its steps run although earlier ones of it have failed
 }
 
@@ -297,8 +300,11 @@ func (w *walk) env(i *item) expression.Env {
 		"host": w.options.Host,
 	}
 	trouble := w.trouble()
-	if trouble != nil {
+	switch {
+	case trouble != nil:
 		values["error"] = trouble.value()
+	case w.ominous:
+		values["error"] = expression.Unknown{}
 	}
 	if i != nil {
 		values["item"], values["index"] = i.value, i.key

@@ -69,6 +69,9 @@ func (w *walk) loop(ctx context.Context, step *check.Step, ref StepRef, conditio
 	status := OK
 	for _, t := range turns {
 		w.record(step, t.result)
+		if conditional == "" {
+			conditional = t.result.Conditional
+		}
 		if t.result.Status != Unreached {
 			outputs = append(outputs, t.outputs)
 		}
@@ -92,13 +95,16 @@ func (w *walk) inTurn(ctx context.Context, step *check.Step, turns []turn, condi
 			why = w.stopped(ctx)
 		}
 		if why != "" {
-			t.result = StepResult{Step: t.ref, Status: Unreached, Why: why}
+			t.result = StepResult{Step: t.ref, Status: Unreached, Why: why, Conditional: conditional}
 			w.title(step, &t.result.Step, &t.item)
 		} else {
 			t.result, t.outputs = w.once(ctx, step, t.ref, &t.item, conditional)
 		}
 		w.publish(step, &t.result)
 		broken = broken || t.result.Status.Bad() && !step.Source.ContinueOnError
+		if broken && t.result.Conditional != "" {
+			conditional = t.result.Conditional // so is whether the items behind it are reached
+		}
 	}
 }
 

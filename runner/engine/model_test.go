@@ -20,7 +20,7 @@ import (
 )
 
 // shelf is a plugin with a machine small enough to look through: a set of names.
-// put adds one, drop removes all but the last few, list reads.
+// put adds one, drop removes all but the last few of the alphabet, list reads.
 type shelf struct {
 	mu    sync.Mutex
 	names []string // in order of their putting
@@ -70,6 +70,7 @@ func (s *shelf) overlay(prior []sdk.Change) []string {
 			names = slices.DeleteFunc(names, func(n string) bool { return n == c.Resource.Name })
 		}
 	}
+	slices.Sort(names) // items of a parallel loop are put in any order
 	return names
 }
 

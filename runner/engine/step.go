@@ -54,7 +54,7 @@ func (w *walk) condition(ctx context.Context, step *check.Step, r *StepResult) (
 		return false, ""
 	}
 	if step.If == nil {
-		return true, w.doubt
+		return true, w.doubtful()
 	}
 	v, err := step.If.Eval(ctx, w.env(nil))
 	switch v := v.(type) {
@@ -63,7 +63,7 @@ func (w *walk) condition(ctx context.Context, step *check.Step, r *StepResult) (
 			r.Status, r.Why = Skipped, "its condition is false: "+shorten(step.Source.If.Text)
 		}
 		if err == nil {
-			return v, w.doubt
+			return v, w.doubtful()
 		}
 	case expression.Unknown:
 		return true, "whether it runs is decided at run"
@@ -209,9 +209,31 @@ func (w *walk) publish(step *check.Step, r *StepResult) {
 // counts.
 func (w *walk) record(step *check.Step, r StepResult) {
 	w.report.Steps = append(w.report.Steps, r)
-	if w.frame.failed == nil && r.Status.Bad() && !step.Source.ContinueOnError && !step.IsBlock() {
+	if !r.Status.Bad() || step.Source.ContinueOnError || step.IsBlock() {
+		return
+	}
+	switch {
+	case r.Conditional != "":
+		w.omen(step.ID)
+	case w.frame.failed == nil:
 		w.frame.failed = failureOf(step, r)
 	}
+}
+
+// omen notes that a step which is decided at run would fail.
+func (w *walk) omen(id string) {
+	if w.frame.maybe == "" {
+		w.frame.maybe = id
+	}
+	w.unsure, w.ominous = true, true
+}
+
+// doubtful says why it can't be told whether a step is reached; "" when it can.
+func (w *walk) doubtful() string {
+	if w.frame.maybe != "" && !w.frame.lenient {
+		return "step " + w.frame.maybe + ", which would fail, is decided at run"
+	}
+	return w.doubt
 }
 
 // remember makes the step's results known to expressions.
@@ -219,9 +241,7 @@ func (w *walk) remember(step *check.Step, status Status, outputs any, conditiona
 	var seenStatus, changed any = string(status), status == Changed
 	if conditional != "" {
 		seenStatus, changed = expression.Unknown{}, expression.Unknown{}
-		if step.If != nil || outputs == nil {
-			outputs = expression.Unknown{}
-		}
+		outputs = expression.Unknown{} // what it would give now is not what it will give
 	}
 	w.over[step] = true
 	w.unneeded()
