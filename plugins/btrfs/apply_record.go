@@ -32,8 +32,8 @@ func makeState(f *kernel.Filesystem) (fresh bool, err error) {
 // and the items without their UUIDs.
 func (t *taker) startRecord(known catalogue) {
 	t.record = record{Run: t.c.Run, Stamp: t.private.Stamp, TakenBy: "btrfs.snapshot"}
-	if len(known.records) == 1 {
-		t.record = known.records[0]
+	if r, ok := known.record(recordName(t.private.Stamp, t.c.Run)); ok {
+		t.record = r
 		t.onDisk = encodeRecord(t.record)
 	}
 	t.record.Members = slices.Clone(t.record.Members)

@@ -64,15 +64,15 @@ func applySnapshot(ctx context.Context, h host, c *sdk.Call, in SnapshotInput, p
 // prepare makes sure that the machine is as planned, makes the folders and writes the record. Before it returns nil no
 // snapshot is made.
 func (t *taker) prepare(ctx context.Context) error {
-	m, err := observe(ctx, t.h, t.f, look{record: recordName(t.private.Stamp, t.c.Run)})
+	m, err := observe(ctx, t.h, t.f, look{catalogue: true, clock: true})
 	if err != nil {
 		return err
 	}
 	if err := m.mayTouch(); err != nil {
 		return err
 	}
-	if len(m.state.corrupt) > 0 {
-		return errors.Join(m.state.corrupt...)
+	if err := m.state.broken[recordName(t.private.Stamp, t.c.Run)]; err != nil {
+		return err
 	}
 	if m.readOnly {
 		return m.readOnlyError("no snapshot can be taken")
@@ -105,6 +105,11 @@ func (t *taker) prepare(ctx context.Context) error {
 		return explain("", err)
 	}
 	t.startRecord(m.state.catalogue)
+	// The snapshots get their creation time from the system's clock as it is now.
+	if c := m.trust(t.in.Clock, m.now); !c.Trusted && t.record.Untrusted == "" {
+		t.record.Untrusted = c.Why
+		t.c.Logf("info", "the clock can't be believed (%s): the age of these snapshots counts from the next ones that are taken with a trusted clock", c.Why)
+	}
 	return explain("", t.writeRecord())
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -15,10 +16,12 @@ import (
 // UUIDs, and again with them afterwards, so that no crash leaves a snapshot that nobody knows, or claims one that
 // somebody else made.
 type record struct {
-	Run     string   `json:"run"`
-	Stamp   string   `json:"stamp"`
-	TakenBy string   `json:"taken_by"`
-	Members []member `json:"members"`
+	Run     string `json:"run"`
+	Stamp   string `json:"stamp"`
+	TakenBy string `json:"taken_by"`
+	// Untrusted is why the clock could not be believed when the members were created; "" if it could.
+	Untrusted string   `json:"clock_untrusted,omitempty"`
+	Members   []member `json:"members"`
 }
 
 // member is one snapshot of a record.
@@ -91,6 +94,7 @@ type catalogue struct {
 type entry struct {
 	member
 	run, stamp string
+	untrusted  bool
 }
 
 func newCatalogue() catalogue {
@@ -101,13 +105,21 @@ func (c *catalogue) add(name string, r record) {
 	c.names = append(c.names, name)
 	c.records = append(c.records, r)
 	for _, m := range r.Members {
-		e := entry{member: m, run: r.Run, stamp: r.Stamp}
+		e := entry{member: m, run: r.Run, stamp: r.Stamp, untrusted: r.Untrusted != ""}
 		if m.UUID.IsZero() {
 			c.byPath[m.Path] = append(c.byPath[m.Path], e)
 		} else {
 			c.byUUID[m.UUID] = e
 		}
 	}
+}
+
+// record returns the record of that name.
+func (c catalogue) record(name string) (record, bool) {
+	if i := slices.Index(c.names, name); i >= 0 {
+		return c.records[i], true
+	}
+	return record{}, false
 }
 
 // find returns what the catalogue says of a subvolume. Where a run ended before it could note the UUID, the place, the

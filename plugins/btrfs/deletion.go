@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -27,8 +28,8 @@ const (
 	reportAgain = 100 * time.Millisecond
 )
 
-// deletion deletes a planned list under the lock on names. It looks at the machine when it starts and again every
-// quarter of a second: at the subvolumes, mounts, holds and hold switches, not at the catalogue, which nobody without
+// deletion deletes a planned list under the lock on names. It looks at the machine when it starts, again every quarter of
+// a second, and at once when this namespace's mounts, a hold or a hold switch have changed: at the subvolumes, mounts, holds and hold switches, not at the catalogue, which nobody without
 // the lock changes.
 type deletion struct {
 	h     host
@@ -38,6 +39,7 @@ type deletion struct {
 	items []doomed
 	clock string // which one to believe
 
+	mounts    *os.File // /proc/self/mountinfo, to be told of changes; nil without /proc
 	m         *machine
 	guards    clock
 	survivors map[string]int // snapshots of a source that are not on the list
@@ -53,6 +55,9 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 		return nil, err
 	}
 	defer unlock()
+	if d.mounts, err = os.Open("/proc/self/mountinfo"); err == nil {
+		defer d.mounts.Close()
+	}
 	if d.m, err = observe(ctx, d.h, d.f, look{catalogue: true, guards: true}); err != nil {
 		return nil, err
 	}
@@ -64,7 +69,7 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 	}
 	var errs []error
 	for i, item := range d.items {
-		if err := d.fresh(ctx); err != nil {
+		if err := d.fresh(ctx, item); err != nil {
 			errs = append(errs, err)
 			break
 		}
@@ -95,12 +100,17 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 	return deleted, errors.Join(errs...)
 }
 
-// fresh looks at the machine again when the last look was too long ago.
-func (d *deletion) fresh(ctx context.Context) error {
+// fresh looks at the machine again when the last look was too long ago, or something has changed since that can be seen
+// at once: the mounts of this namespace, a hold on the item, a hold switch.
+func (d *deletion) fresh(ctx context.Context, item doomed) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if d.h.now().Sub(d.looked) < lookAgain {
+	news, err := d.news(item)
+	if err != nil {
+		return explain("", err)
+	}
+	if !news && d.h.now().Sub(d.looked) < lookAgain {
 		return nil
 	}
 	if err := d.m.observeSubvolumes(d.f); err != nil {
@@ -110,6 +120,26 @@ func (d *deletion) fresh(ctx context.Context) error {
 		return err
 	}
 	return d.checked()
+}
+
+// news reports whether something has changed, by looks that cost next to nothing.
+func (d *deletion) news(item doomed) (bool, error) {
+	if d.mounts != nil {
+		// The kernel tells of each change of the mounts once, see proc(5) on mountinfo.
+		poll := []unix.PollFd{{Fd: int32(d.mounts.Fd()), Events: unix.POLLPRI}}
+		if n, err := unix.Poll(poll, 0); err == nil && n > 0 {
+			return true, nil
+		}
+	}
+	if _, err := os.Lstat(d.h.holdFile); err == nil {
+		return true, nil
+	}
+	for _, path := range []string{holdPath, holdsFolder + "/" + item.UUID.String()} {
+		if there, err := d.f.Exists(path); err != nil || there {
+			return there, err
+		}
+	}
+	return false, nil
 }
 
 // checked draws the conclusions from a look at the machine.
@@ -128,7 +158,7 @@ func (d *deletion) checked() error {
 	}
 	d.survivors = map[string]int{}
 	for _, s := range d.m.subvolumes {
-		if s.managed() && !listed[s.UUID] && parentOf(s.Path) == d.into+"/"+folderOf(s.source) && valid(s, d.guards) {
+		if s.managed() && !listed[s.UUID] && parentOf(s.Path) == d.into+"/"+folderOf(s.source) && d.m.valid(s, d.guards) {
 			d.survivors[s.source]++
 		}
 	}

@@ -20,6 +20,9 @@ func decodeHold(name string, data []byte) (kernel.UUID, hold, error) {
 	if err != nil {
 		return id, hold{}, fmt.Errorf("its name is not that of a hold: %w", err)
 	}
+	if id.String() != name { // two names of one UUID could say different things
+		return id, hold{}, fmt.Errorf("its name is not that of a hold: write it in small letters, %q", id)
+	}
 	var file struct {
 		Reason string  `json:"reason"`
 		Who    string  `json:"who"`

@@ -23,6 +23,7 @@ type machine struct {
 	state      state               // what .coppice says
 	switches   []string            // hold switches that are on, in words
 	unsynced   string              // why the system's clock can't be believed; "" if it can
+	now        time.Time           // what the system's clock said
 	sources    []source            // of the inputs, in their order
 	things     map[string]thing    // what is at the paths that a plan asks for
 	folders    map[string]listing  // content of the folders that a plan asks for
@@ -36,6 +37,7 @@ type subvolume struct {
 	kernel.Subvolume
 	planned   bool   // no UUID, no ID, no transaction yet
 	source    string // of a snapshot that coppice took
+	untrusted bool   // it was taken while the clock could not be believed, so its creation time proves nothing
 	unmanaged string // why it is not managed, in words; "" if it is
 }
 
@@ -62,7 +64,8 @@ func (s subvolume) id() string {
 type state struct {
 	schema    error // it can't be used at all: another version, or not safe; nil also if there is none
 	catalogue catalogue
-	corrupt   []error // records that can't be read
+	corrupt   []error          // records that can't be read
+	broken    map[string]error // the same by the name of the file
 	holds     map[kernel.UUID]hold
 	unheld    []error // holds that can't be read
 }
@@ -102,6 +105,9 @@ func (m *machine) settle() {
 		if !s.planned {
 			m.byUUID[s.UUID] = i
 			s.source, s.unmanaged = m.judge(s.Subvolume)
+			if known, ok := m.state.catalogue.find(s.Subvolume); ok {
+				s.untrusted = known.untrusted
+			}
 		}
 		if s.ParentID != 0 {
 			m.parents[s.ParentID] = true

@@ -13,9 +13,9 @@ import (
 
 // look says what an action needs to know beyond the subvolumes.
 type look struct {
-	catalogue bool   // all records
-	record    string // one record, by its file name
-	guards    bool   // default subvolume, mounts, holds, switches, clock
+	catalogue bool // all records
+	clock     bool // whether the system's clock can be believed
+	guards    bool // default subvolume, mounts, holds, switches, clock
 	prior     []sdk.Change
 }
 
@@ -43,6 +43,9 @@ func observe(ctx context.Context, h host, f *kernel.Filesystem, l look) (*machin
 		if err := m.observeGuards(h, f); err != nil {
 			return nil, err
 		}
+	}
+	if l.clock {
+		m.observeClock(h)
 	}
 	m.overlay(l.prior)
 	return m, nil
@@ -83,10 +86,16 @@ func (m *machine) observeGuards(h host, f *kernel.Filesystem) error {
 	case there:
 		m.switches = append(m.switches, holdPath+" on the filesystem")
 	}
+	m.observeClock(h)
+	return nil
+}
+
+func (m *machine) observeClock(h host) {
+	var err error
 	if m.unsynced, err = h.clock(); err != nil {
 		m.unsynced = err.Error()
 	}
-	return nil
+	m.now = h.now()
 }
 
 func mountedAt(where kernel.MountedAt) string {

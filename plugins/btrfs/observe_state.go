@@ -23,13 +23,12 @@ const (
 
 // readState reads what .coppice says. An error is one of reading; what is wrong with the content is in the state.
 func readState(f *kernel.Filesystem, l look) (state, error) {
-	s := state{catalogue: newCatalogue()}
+	s := state{catalogue: newCatalogue(), broken: map[string]error{}}
 	var err error
 	if s.schema, err = checkSchema(f); err != nil || s.schema != nil {
 		return s, err
 	}
-	names := []string{l.record}
-	if !l.catalogue && l.record == "" {
+	if !l.catalogue {
 		return s, nil
 	}
 	dir, err := f.OpenDir(recordsFolder)
@@ -40,10 +39,9 @@ func readState(f *kernel.Filesystem, l look) (state, error) {
 		return s, err
 	}
 	defer dir.Close()
-	if l.catalogue {
-		if names, err = recordNames(dir); err != nil {
-			return s, err
-		}
+	names, err := recordNames(dir)
+	if err != nil {
+		return s, err
 	}
 	for _, name := range names {
 		r, err := readRecord(dir, name)
@@ -52,6 +50,7 @@ func readState(f *kernel.Filesystem, l look) (state, error) {
 			s.catalogue.add(name, r)
 		case !errors.Is(err, kernel.ErrNotFound):
 			s.corrupt = append(s.corrupt, err)
+			s.broken[name] = err
 		}
 	}
 	return s, nil

@@ -80,10 +80,10 @@ func planDelete(m *machine, in DeleteInput, into string, instant time.Time) (del
 		planned.Changes = append(planned.Changes, sdk.Change{
 			Kind:     sdk.Delete,
 			Resource: m.resource(s.Path, s.id()),
-			Summary:  "taken " + moment(takenAt(s, instant)),
+			Summary:  "taken " + moment(m.takenAt(s, instant)),
 			Reason:   "named in the playbook",
 			Before: attributes{
-				Source: s.source, ParentUUID: uuidText(s.ParentUUID), ReadOnly: s.ReadOnly, Managed: true, Created: takenAt(s, instant),
+				Source: s.source, ParentUUID: uuidText(s.ParentUUID), ReadOnly: s.ReadOnly, Managed: true, Created: m.takenAt(s, instant),
 			}.encode(),
 		})
 		planned.Private.Items = append(planned.Private.Items, doomed{ID: s.ID, UUID: s.UUID, Path: s.Path, Source: s.source})
@@ -173,7 +173,7 @@ func (m *machine) lastOnes(chosen []subvolume, into string, clock clock) []subvo
 	}
 	var all []subvolume
 	for source, last := range newest {
-		stays := func(s subvolume) bool { return !going[s.Path] && valid(s, clock) }
+		stays := func(s subvolume) bool { return !going[s.Path] && m.valid(s, clock) }
 		if !slices.ContainsFunc(m.snapshotsOf(source, into+"/"+folderOf(source)), stays) {
 			all = append(all, last)
 		}

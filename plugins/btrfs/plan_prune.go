@@ -99,6 +99,9 @@ type memberFact struct {
 }
 
 func planPrune(m *machine, in PruneInput, into string, policy retention.Policy, instant time.Time) (prunePlan, error) {
+	if in.Sources != nil && len(in.Sources) == 0 {
+		return prunePlan{}, sdk.InvalidInput("/sources", "must not be empty; leave it out for the snapshots of every source")
+	}
 	if err := m.mayDelete(); err != nil {
 		return prunePlan{}, err
 	}
@@ -134,7 +137,11 @@ func (p *pruner) run() {
 	}
 	for i, s := range p.m.sources {
 		if s.missing {
-			p.diagnose(sdk.InvalidInput(at("sources", i), "%q does not exist, so nobody knows which subvolume it means", s.given))
+			d := itemError(sdk.InvalidInput(at("sources", i), "%q does not exist, so nobody knows which subvolume it means", s.given))
+			if p.in.OnMissing == "skip" {
+				d.Severity, d.Reason = sdk.SeverityWarning, ""
+			}
+			p.planned.Diagnostics = append(p.planned.Diagnostics, d)
 		}
 	}
 	sources := pruneSources(p.m, p.into)
@@ -167,7 +174,13 @@ func (p *pruner) source(s pruneSource) bool {
 		return false
 	case !folder.found && len(snapshots) == 0:
 		if s.input != "" {
-			p.diagnose(invalid(s.input, "correct its name, or take a snapshot first", "there are no snapshots of %q: the folder %q does not exist", s.name, s.folder))
+			if none := invalid(s.input, "correct its name, or take a snapshot first", "there are no snapshots of %q: the folder %q does not exist", s.name, s.folder); p.in.OnMissing == "skip" {
+				d := itemError(none)
+				d.Severity, d.Reason, d.Advice = sdk.SeverityWarning, "", ""
+				p.planned.Diagnostics = append(p.planned.Diagnostics, d)
+			} else {
+				p.diagnose(none)
+			}
 		}
 		return false
 	}
@@ -185,11 +198,15 @@ func (p *pruner) source(s pruneSource) bool {
 	byKey := make(map[string]subvolume, len(snapshots))
 	flags := make(map[string][]string, len(snapshots))
 	for i, sub := range snapshots {
-		c := retention.Snapshot{Key: sub.key(), Name: sub.Path, Time: takenAt(sub, p.instant), Seq: sub.OTransID}
+		c := retention.Snapshot{Key: sub.key(), Name: sub.Path, Time: p.m.takenAt(sub, p.instant), Seq: sub.OTransID}
 		var words []string
 		for _, protection := range p.m.protections(sub, p.clock) {
 			words = append(words, protection.words)
 			flags[c.Key] = append(flags[c.Key], protection.flag)
+		}
+		if sub.untrusted && c.Time.IsZero() {
+			words = append(words, "taken while the clock could not be believed, and none since with a trusted one")
+			flags[c.Key] = append(flags[c.Key], "undated")
 		}
 		c.Protected = strings.Join(words, "; ")
 		candidates[i], byKey[c.Key] = c, sub

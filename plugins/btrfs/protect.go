@@ -34,10 +34,25 @@ func (m *machine) protections(s subvolume, clock clock) []protection {
 }
 
 // takenAt is when a snapshot counts as taken: when it was created. One with the stamp of this very run counts as taken at
-// the run's instant, so that it falls into the same bucket in a preview, where it does not exist yet.
-func takenAt(s subvolume, instant time.Time) time.Time {
-	if ofThisRun(s, instant) {
+// the run's instant, so that it falls into the same bucket in a preview, where it does not exist yet. One that was taken
+// while the clock could not be believed counts as taken with the first one after it that was taken with a trusted clock;
+// while there is none its time is zero.
+func (m *machine) takenAt(s subvolume, instant time.Time) time.Time {
+	switch {
+	case ofThisRun(s, instant):
 		return instant.UTC()
+	case s.untrusted:
+		var next subvolume
+		for _, other := range m.subvolumes {
+			if other.managed() && !other.untrusted && !other.planned && other.OTransID > s.OTransID &&
+				(next.OTransID == 0 || other.OTransID < next.OTransID) {
+				next = other
+			}
+		}
+		if next.OTransID == 0 {
+			return time.Time{}
+		}
+		return next.OTime.UTC()
 	}
 	return s.OTime.UTC()
 }
@@ -47,7 +62,7 @@ func ofThisRun(s subvolume, instant time.Time) bool { return s.Name() == stampOf
 
 // valid reports whether a snapshot counts as one that something can be restored from: its creation time can be true, as
 // package retention sees it.
-func valid(s subvolume, clock clock) bool {
-	taken := takenAt(s, clock.Now)
+func (m *machine) valid(s subvolume, clock clock) bool {
+	taken := m.takenAt(s, clock.Now)
 	return taken.Unix() > 0 && !(clock.Trusted && taken.After(clock.Now.Add(retention.FutureTolerance)))
 }

@@ -78,6 +78,7 @@ type SnapshotInput struct {
 	ReadOnly      bool            `json:"read_only" default:"true" doc:"Whether the snapshots are read-only. Writable ones are never expired by btrfs.prune."`
 	OnMissing     string          `json:"on_missing" default:"fail" enum:"fail|skip" doc:"What a source that does not exist means: the step fails after the others were taken, or a warning."`
 	RequireAtomic bool            `json:"require_atomic" default:"false" doc:"Fail, and leave no snapshot, when they can't all be taken in one transaction."`
+	Clock         string          `json:"clock" default:"system" enum:"system|rtc" doc:"Which clock to believe, as in btrfs.prune. The age of snapshots that are taken without a clock to believe counts from the next ones that are taken with one."`
 }
 
 // SnapshotOutput is the output of btrfs.snapshot.
@@ -101,7 +102,8 @@ type TakenSnapshot struct {
 type PruneInput struct {
 	Target
 	Snapshots   string          `json:"snapshots" default:"snapshots" min:"1" doc:"Folder of the snapshots, a path from the filesystem's top level."`
-	Sources     []sdk.Subvolume `json:"sources,omitempty" doc:"Only the snapshots of these sources; empty: of every source that has a folder."`
+	Sources     []sdk.Subvolume `json:"sources,omitempty" doc:"Only the snapshots of these sources; left out: of every source that has snapshots in the folder."`
+	OnMissing   string          `json:"on_missing" default:"fail" enum:"fail|skip" doc:"What a source without snapshots means: an error, or a warning."`
 	Within      sdk.Duration    `json:"within" default:"0s" doc:"Keep every snapshot up to this age."`
 	Last        int             `json:"last" default:"0" min:"0" doc:"Keep the newest N."`
 	Hourly      int             `json:"hourly" default:"0" min:"0" doc:"Keep the first of each hour, for the newest N hours that have snapshots."`

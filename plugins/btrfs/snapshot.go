@@ -2,7 +2,6 @@ package btrfs
 
 import (
 	"context"
-	"errors"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/sdk"
@@ -50,15 +49,15 @@ func snapshotAction(h host) sdk.Action {
 
 func observeForSnapshot(ctx context.Context, h host, f *kernel.Filesystem, c *sdk.Call, in SnapshotInput, into string) (*machine, error) {
 	stamp := stampOf(c.Instant)
-	m, err := observe(ctx, h, f, look{record: recordName(stamp, c.Run), prior: c.Prior})
+	m, err := observe(ctx, h, f, look{catalogue: true, prior: c.Prior})
 	if err != nil {
 		return nil, err
 	}
 	if err := m.mayTouch(); err != nil {
 		return nil, err
 	}
-	if len(m.state.corrupt) > 0 {
-		return nil, errors.Join(m.state.corrupt...)
+	if err := m.state.broken[recordName(stamp, c.Run)]; err != nil {
+		return nil, err
 	}
 	m.observeSources(f, "sources", in.Sources)
 	m.observeThings(f, into)

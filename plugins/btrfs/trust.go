@@ -17,7 +17,8 @@ const (
 )
 
 // trust decides whether the run's instant can be believed: the system's clock is synchronised, or the input says that the
-// hardware clock is right; and the managed snapshots, except those of this run, do not speak against it.
+// hardware clock is right; and the managed snapshots, except those of this run, do not speak against it. Snapshots that
+// were taken while the clock could not be believed say nothing: they have their time from that clock.
 func (m *machine) trust(input string, instant time.Time) clock {
 	c := clock{Now: instant.UTC()}
 	if input != "rtc" && m.unsynced != "" {
@@ -26,7 +27,7 @@ func (m *machine) trust(input string, instant time.Time) clock {
 	}
 	var newest subvolume
 	for _, s := range m.subvolumes {
-		if s.managed() && !s.planned && !ofThisRun(s, instant) && s.OTime.After(newest.OTime) {
+		if s.managed() && !s.planned && !s.untrusted && !ofThisRun(s, instant) && s.OTime.After(newest.OTime) {
 			newest = s
 		}
 	}

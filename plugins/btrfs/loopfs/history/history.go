@@ -50,7 +50,7 @@ func Create(ctx context.Context, fs *loopfs.Filesystem, subvolumes []string) err
 func Take(ctx context.Context, fs *loopfs.Filesystem, sources []string, instants []time.Time) error {
 	created := map[kernel.UUID]time.Time{}
 	plugin := btrfs.New()
-	inputs, err := json.Marshal(map[string]any{"filesystem": fs.Mount, "sources": sources})
+	inputs, err := json.Marshal(map[string]any{"filesystem": fs.Mount, "sources": sources, "clock": "rtc"})
 	if err != nil {
 		return err
 	}
