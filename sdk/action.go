@@ -32,6 +32,8 @@ type Call struct {
 	done []int
 	sum  string
 	warn []Diagnostic
+
+	outputs json.RawMessage // as planned; in Apply
 }
 
 func newCall(r Request, emit func(Event)) *Call {
@@ -49,6 +51,10 @@ func (c *Call) Done(change int) {
 		c.emit(Done{Change: change})
 	}
 }
+
+// PlannedOutputs decodes what Plan has predicted as outputs, in Apply: where they
+// are large, Private need not hold them too.
+func (c *Call) PlannedOutputs(out any) error { return json.Unmarshal(c.outputs, out) }
 
 // Warn reports something that is no failure and that somebody has to know.
 func (c *Call) Warn(d Diagnostic) {
@@ -186,6 +192,7 @@ func (a *action[In, Out, Private]) apply(ctx context.Context, c *Call, inputs js
 	if err := json.Unmarshal(plan.Private, &private); err != nil {
 		return nil, &Error{Reason: Invalid, Summary: "cannot read the plan", Err: err}
 	}
+	c.outputs = plan.Outputs
 	out, err := a.do(ctx, c, in, private)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = &Error{Reason: Cancelled, Summary: "stopped on request", Err: err}

@@ -16,6 +16,7 @@ import (
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/host"
+	"github.com/hbohlen/coppice/runner/journal"
 	"github.com/hbohlen/coppice/runner/report"
 	"github.com/hbohlen/coppice/sdk/unit"
 )
@@ -87,6 +88,9 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 		return err
 	}
 	s.open(a.reporter(e.mode, a.reportOptions(program.Secrets(inputs))))
+	if e.mode == engine.ModeRun {
+		s.record(runRecord(text, program.Secrets(inputs)))
+	}
 	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: e.mode, Instant: instant, Inputs: inputs, Facts: facts(),
 		Hold: a.hold(), Emit: s.emit, Wait: e.wait, Last: s.last})
 	// A reader that has gone away does not make the run a failure.
@@ -161,10 +165,12 @@ func (a *app) reporter(m engine.Mode, o report.Options) report.Reporter {
 	return report.NewRun(o)
 }
 
-// lateReporter passes events on one at a time, from the moment it is opened.
+// lateReporter passes events on one at a time, from the moment it is opened: to the record of the run, then to people.
 type lateReporter struct {
-	mu sync.Mutex
-	to report.Reporter
+	mu       sync.Mutex
+	to       report.Reporter
+	journal  *journal.Recorder // nil: nothing is recorded
+	warnings []string          // of the journal, not yet told
 }
 
 func (l *lateReporter) open(to report.Reporter) {
@@ -173,17 +179,49 @@ func (l *lateReporter) open(to report.Reporter) {
 	l.to = to
 }
 
+// record opens the record of the run. What it warns of is told as a line of a plugin is.
+func (l *lateReporter) record(o journal.Options) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o.Warn = func(text string) { l.warnings = append(l.warnings, text) } // called by emit, which holds mu
+	l.journal = journal.Open(o)
+}
+
 func (l *lateReporter) emit(e engine.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.to != nil {
-		l.to.Emit(e)
+	if l.journal != nil {
+		l.journal.Emit(e)
+	}
+	if l.to == nil {
+		return
+	}
+	_, last := e.(engine.RunFinished) // nothing may come behind it
+	if last {
+		l.warn()
+	}
+	l.to.Emit(e)
+	if !last {
+		l.warn()
 	}
 }
 
+func (l *lateReporter) warn() {
+	for _, text := range l.warnings {
+		l.to.Emit(engine.StepLog{Plugin: "coppice", Level: "warn", Message: text})
+	}
+	l.warnings = nil
+}
+
+// closeReport also ends the record.
 func (l *lateReporter) closeReport() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.journal != nil {
+		l.journal.Close()
+		l.journal = nil
+		pruneRuns()
+	}
 	to := l.to
 	l.to = nil
 	return to.Close()
@@ -241,7 +279,7 @@ type signals struct {
 
 func watch() *signals {
 	s := &signals{channel: make(chan os.Signal, 3), done: make(chan struct{})}
-	signal.Notify(s.channel, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(s.channel, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	return s
 }
 

@@ -83,6 +83,8 @@ func runCode(r *engine.Report, signal os.Signal) int {
 					return exitNotPermitted
 				case sdk.Busy:
 					return exitBusy
+				case sdk.Invalid:
+					return exitInvalid
 				}
 				return exitFailed
 			}

@@ -29,6 +29,14 @@ func (f *inputFlags) register(c *cobra.Command) {
 // CONFIG/inputs/NAME.yaml, --inputs files, -i flags. Mistakes are printed.
 func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 	var given []check.Given
+	// A file of inputs is not shown in messages when it can hold a secret, wherever the
+	// mistake in it is.
+	secret := map[string]bool{}
+	for _, in := range p.Inputs {
+		if in.Decl.Secret {
+			secret[in.Decl.Name] = true
+		}
+	}
 	var list diagnostic.List
 	sources := []*diagnostic.Source{p.Playbook.Source}
 	read := func(file string, mustExist bool) error {
@@ -40,7 +48,9 @@ func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 			return exit(exitInvalid, fmt.Errorf("cannot read inputs: %w", err))
 		}
 		values, mistakes := playbook.ParseInputs(file, data)
-		sources = append(sources, diagnostic.NewSource(file, data))
+		if len(secret) == 0 {
+			sources = append(sources, diagnostic.NewSource(file, data))
+		}
 		list = append(list, mistakes...)
 		for _, e := range values.Entries {
 			given = append(given, check.Given{Name: e.Key, Pos: e.KeyPos, Value: e.Value, Origin: file})
@@ -54,10 +64,6 @@ func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 		if err := read(file, true); err != nil {
 			return nil, err
 		}
-	}
-	secret := map[string]bool{}
-	for _, in := range p.Inputs {
-		secret[in.Decl.Name] = in.Decl.Secret
 	}
 	for _, flag := range f.values {
 		name, value, ok := strings.Cut(flag, "=")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/hbohlen/coppice/playbooks"
 	"github.com/hbohlen/coppice/runner"
@@ -56,7 +57,8 @@ func (a *app) find(arg string) (found, error) {
 // readBounded reads a regular file, a little more than the largest playbook, so
 // that the parser can say that it is too large.
 func readBounded(file string) ([]byte, error) {
-	f, err := os.Open(file)
+	// A named pipe that nobody writes to must not stop us here.
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +67,8 @@ func readBounded(file string) ([]byte, error) {
 		return nil, err
 	} else if info.IsDir() {
 		return nil, fmt.Errorf("%s is a folder", file)
+	} else if !info.Mode().IsRegular() && !strings.HasPrefix(file, "/dev/fd/") && !strings.HasPrefix(file, "/proc/self/fd/") {
+		return nil, fmt.Errorf("%s is not a regular file", file)
 	}
 	return io.ReadAll(io.LimitReader(f, playbook.MaxFileSize+1))
 }

@@ -28,7 +28,7 @@ func TestRunsExcludeEachOther(t *testing.T) {
 	playbook := filepath.Join(t.TempDir(), "long.yaml")
 	text := "version: 1\nname: long\nsteps:\n" +
 		"  - {id: take, uses: btrfs.snapshot, with: {filesystem: " + one.Mount + ", sources: [root]}}\n" +
-		"  - {id: look, for_each: [" + strings.Repeat("1, ", 20000) + "1], uses: btrfs.usage, with: {filesystem: " + one.Mount + "}}\n" +
+		"  - {id: look, for_each: [" + strings.Repeat("1, ", 9000) + "1], uses: btrfs.usage, with: {filesystem: " + one.Mount + "}}\n" +
 		"  - {id: later, uses: btrfs.create, with: {filesystem: " + one.Mount + ", subvolume: later}}\n"
 	if err := os.WriteFile(playbook, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,20 @@ import (
 
 // TestMain lets the test binary be coppice: in scripts, and as its own plugins.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"coppice": func() { os.Exit(Main(os.Args)) }})
+	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(Main(os.Args)) }})
+}
+
+// tests keep their state in a folder of their own.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	dir, err := os.MkdirTemp("", "coppice-state-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	os.Setenv("COPPICE_STATE_DIR", dir+"/state:"+dir+"/volatile")
+	return t.M.Run()
 }
 
 // TestScripts runs testdata/script/*.txtar. Beside testscript's own commands
@@ -45,6 +58,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, "COPPICE_CONFIG_DIR="+filepath.Join(e.WorkDir, "etc"),
+				"COPPICE_STATE_DIR="+filepath.Join(e.WorkDir, "state")+":"+filepath.Join(e.WorkDir, "volatile"),
 				"REPO="+repo, "PATH="+e.Getenv("PATH")+":/usr/sbin:/sbin")
 			return nil
 		},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/host"
 )
 
@@ -46,18 +47,24 @@ func (a *app) main(args []string) int {
 		if code.err != nil {
 			fmt.Fprintf(a.err, "coppice: %s\n", text(code.err))
 			if code.advice != "" {
-				fmt.Fprintf(a.err, "  %s\n", code.advice)
+				fmt.Fprintf(a.err, "  %s\n", diagnostic.Escape(code.advice))
 			}
 		}
 		return code.code
 	}
 	// What is left is cobra's: a wrong flag, verb or number of arguments.
-	fmt.Fprintf(a.err, "coppice: %v\n  see: %s --help\n", err, command.CommandPath())
+	fmt.Fprintf(a.err, "coppice: %s\n  see: %s --help\n", text(err), command.CommandPath())
 	return exitUsage
 }
 
 // text is an error in one breath; several joined ones stand on lines of their own.
-func text(err error) string { return strings.TrimSpace(err.Error()) }
+func text(err error) string {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	for i := range lines {
+		lines[i] = diagnostic.Escape(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -73,7 +80,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "leave nothing out: every kept snapshot, every log line")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
 	root.AddCommand(a.runCommand(), a.planCommand(), a.applyCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
-		a.explainCommand(), a.pluginCommand(), a.versionCommand())
+		a.explainCommand(), a.pluginCommand(), a.versionCommand(), a.runsCommand())
 	return root
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -20,23 +21,73 @@ import (
 
 const size = 1 << 30 // of the sparse image
 
+// inside tells the child that it runs in a mount namespace of its own.
+const inside = "COPPICE_DEMO_INSIDE"
+
 func main() {
 	if len(os.Args) != 2 {
 		fmt.Fprintln(os.Stderr, "usage: demo COPPICE")
 		os.Exit(64)
 	}
+	if os.Getenv(inside) == "" {
+		os.Exit(again())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := demo(ctx, os.Args[1]); err != nil {
+	err := demo(ctx, os.Args[1])
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "demo: stopped; nothing is left behind")
+		os.Exit(130)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
+// again runs the demo in a mount namespace of its own, with a file system in
+// memory over /mnt: however it ends, all that it has made goes with it.
+func again() int {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM) // the child stops; we wait for it
+	c := exec.Command("/proc/self/exe", os.Args[1])
+	c.Env = append(os.Environ(), inside+"=1")
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // Pdeathsig is about the thread that forks
+	if err := c.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, "demo: a mount namespace is needed, which takes root:", err)
+		return 1
+	}
+	go func() {
+		for s := range signals {
+			_ = c.Process.Signal(s)
+		}
+	}()
+	if err := c.Wait(); err != nil {
+		return max(c.ProcessState.ExitCode(), 1)
+	}
+	return 0
+}
+
+// isolate makes the mounts of this namespace its own, with an empty /mnt.
+func isolate() error {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("cannot leave the machine's mounts: %w", err)
+	}
+	if err := syscall.Mount("demo", "/mnt", "tmpfs", 0, "mode=0700"); err != nil {
+		return fmt.Errorf("cannot mount a file system in memory: %w", err)
+	}
+	return nil
+}
+
 func demo(ctx context.Context, coppice string) (err error) {
 	begin := time.Now()
 	say("A throw-away btrfs with the layout of a server, and five weeks of snapshots taken every six hours.")
-	fs, err := loopfs.New(loopfs.Options{Size: size})
+	if err := isolate(); err != nil {
+		return err
+	}
+	fs, err := loopfs.New(loopfs.Options{Size: size, Dir: "/mnt"})
 	if err != nil {
 		return err
 	}
@@ -79,6 +130,7 @@ func show(ctx context.Context, coppice string, args []string) error {
 	fmt.Printf("$ coppice %s\n", strings.Join(args, " "))
 	c := exec.CommandContext(ctx, coppice, args...)
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	c.Env = append(os.Environ(), "COPPICE_STATE_DIR=/mnt/state:/mnt/state") // the demo is no run of this machine
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	return c.Run()
 }

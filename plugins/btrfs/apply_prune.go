@@ -7,7 +7,10 @@ import (
 )
 
 func applyPrune(ctx context.Context, h host, c *sdk.Call, in PruneInput, private prunePrivate) (PruneOutput, error) {
-	out := private.Output
+	var out PruneOutput
+	if err := c.PlannedOutputs(&out); err != nil {
+		return out, err
+	}
 	planned := out.Deleted
 	out.Deleted = []PrunedSnapshot{}
 	if len(private.Items) == 0 {

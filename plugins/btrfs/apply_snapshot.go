@@ -64,7 +64,7 @@ func applySnapshot(ctx context.Context, h host, c *sdk.Call, in SnapshotInput, p
 // prepare makes sure that the machine is as planned, makes the folders and writes the record. Before it returns nil no
 // snapshot is made.
 func (t *taker) prepare(ctx context.Context) error {
-	m, err := observe(ctx, t.h, t.f, look{catalogue: true, clock: true})
+	m, err := observe(ctx, t.h, t.f, look{record: recordName(t.private.Stamp, t.c.Run)})
 	if err != nil {
 		return err
 	}
@@ -105,10 +105,8 @@ func (t *taker) prepare(ctx context.Context) error {
 		return explain("", err)
 	}
 	t.startRecord(m.state.catalogue)
-	// The snapshots get their creation time from the system's clock as it is now.
-	if c := m.trust(t.in.Clock, m.now); !c.Trusted && t.record.Untrusted == "" {
-		t.record.Untrusted = c.Why
-		t.c.Logf("info", "the clock can't be believed (%s): the age of these snapshots counts from the next ones that are taken with a trusted clock", c.Why)
+	if t.record.Untrusted == "" {
+		t.record.Untrusted = t.private.Untrusted
 	}
 	return explain("", t.writeRecord())
 }

@@ -89,13 +89,15 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 			break
 		}
 	}
+	// Before the commit, which wakes the cleaner that these would then wait for. They come to disk with the deletions or
+	// after them, never before: nobody syncs their folder by itself while the lock is held.
+	if err := d.removeRecords(deleted); err != nil {
+		d.c.Logf("warn", "the snapshots are deleted, but their records could not be removed: %v", err)
+	}
 	if len(deleted) > 0 {
 		if err := d.f.Sync(); err != nil {
 			return deleted, errors.Join(append(errs, explain("", err))...)
 		}
-	}
-	if err := d.removeRecords(deleted); err != nil {
-		d.c.Logf("warn", "the snapshots are deleted, but their records could not be removed: %v", err)
 	}
 	return deleted, errors.Join(errs...)
 }
@@ -209,8 +211,7 @@ func (d *deletion) report(count int) {
 	}
 }
 
-// removeRecords removes the records that nothing is left of, and what a crash left in their folder. The deletions are on
-// disk by then.
+// removeRecords removes the records that nothing is left of, and what a crash left in their folder.
 func (d *deletion) removeRecords(deleted []int) error {
 	gone := make(map[kernel.UUID]bool, len(deleted))
 	for _, i := range deleted {

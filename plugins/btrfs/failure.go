@@ -52,17 +52,15 @@ func explain(path string, err error) error {
 	return e
 }
 
-// explainOpen is explain for the filesystem itself, where not being there is a wrong input.
+// explainOpen is explain for the filesystem itself, with the input that names it.
 func explainOpen(err error) error {
 	explained := explain("/filesystem", err)
 	var e *sdk.Error
 	if !errors.As(explained, &e) || e.Reason == sdk.NotPermitted {
 		return explained
 	}
-	for _, wrong := range []error{kernel.ErrNotBtrfs, kernel.ErrNotFound, kernel.ErrAmbiguous, kernel.ErrInvalid} {
-		if errors.Is(err, wrong) {
-			e.Reason = sdk.Invalid
-		}
+	if errors.Is(err, kernel.ErrInvalid) { // all else is the machine: another one may have it
+		e.Reason = sdk.Invalid
 	}
 	switch {
 	case errors.Is(err, kernel.ErrNotBtrfs):

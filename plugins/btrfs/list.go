@@ -26,10 +26,10 @@ func listAction(h host) sdk.Action {
 			return planned, err
 		}
 		defer f.Close()
-		m, err := observe(ctx, h, f, look{catalogue: true, prior: c.Prior})
+		m, err := observe(ctx, h, f, look{catalogue: !in.CountOnly, prior: c.Prior})
 		if err != nil {
 			return planned, err
 		}
-		return planList(m, under), nil
+		return planList(m, under, in.CountOnly), nil
 	})
 }

@@ -154,9 +154,9 @@ func TestNotBtrfs(t *testing.T) {
 		filesystem string
 		want       []string
 	}{
-		{"/proc", []string{"[invalid] /filesystem", "proc", "findmnt"}},
-		{"/nonexistent", []string{"[invalid] /filesystem", "no such file"}},
-		{"UUID=01234567-89ab-cdef-0123-456789abcdef", []string{"[invalid] /filesystem", "no mounted btrfs has this UUID"}},
+		{"/proc", []string{"[failed] /filesystem", "proc", "findmnt"}},
+		{"/nonexistent", []string{"[failed] /filesystem", "no such file"}},
+		{"UUID=01234567-89ab-cdef-0123-456789abcdef", []string{"[failed] /filesystem", "no mounted btrfs has this UUID"}},
 	} {
 		for _, action := range []string{"usage", "list", "prune"} {
 			q := r.request(1, action, inputs{"filesystem": c.filesystem})

@@ -13,9 +13,10 @@ import (
 
 // look says what an action needs to know beyond the subvolumes.
 type look struct {
-	catalogue bool // all records
-	clock     bool // whether the system's clock can be believed
-	guards    bool // default subvolume, mounts, holds, switches, clock
+	catalogue bool   // all records
+	record    string // or only one, by its file name
+	clock     bool   // whether the system's clock can be believed
+	guards    bool   // default subvolume, mounts, holds, switches, clock
 	prior     []sdk.Change
 }
 

@@ -28,7 +28,7 @@ func readState(f *kernel.Filesystem, l look) (state, error) {
 	if s.schema, err = checkSchema(f); err != nil || s.schema != nil {
 		return s, err
 	}
-	if !l.catalogue {
+	if !l.catalogue && l.record == "" {
 		return s, nil
 	}
 	dir, err := f.OpenDir(recordsFolder)
@@ -39,9 +39,11 @@ func readState(f *kernel.Filesystem, l look) (state, error) {
 		return s, err
 	}
 	defer dir.Close()
-	names, err := recordNames(dir)
-	if err != nil {
-		return s, err
+	names := []string{l.record}
+	if l.catalogue {
+		if names, err = recordNames(dir); err != nil {
+			return s, err
+		}
 	}
 	for _, name := range names {
 		r, err := readRecord(dir, name)

@@ -7,10 +7,14 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-func planList(m *machine, under string) sdk.Planned[ListOutput, sdk.None] {
+func planList(m *machine, under string, countOnly bool) sdk.Planned[ListOutput, sdk.None] {
 	planned := sdk.Planned[ListOutput, sdk.None]{Outputs: ListOutput{Subvolumes: []SubvolumeSummary{}}}
 	for _, s := range m.subvolumes {
 		if !inside(under, s.Path) {
+			continue
+		}
+		planned.Outputs.Count++
+		if countOnly {
 			continue
 		}
 		if s.planned {
@@ -28,8 +32,10 @@ func planList(m *machine, under string) sdk.Planned[ListOutput, sdk.None] {
 			Managed:    s.managed(),
 		})
 	}
-	planned.Outputs.Count = len(planned.Outputs.Subvolumes)
 	planned.Summary = count(planned.Outputs.Count, "subvolume")
+	if countOnly {
+		return planned
+	}
 	if err := m.mayTouch(); err != nil {
 		d := itemError(err)
 		d.Severity, d.Reason = sdk.SeverityWarning, ""

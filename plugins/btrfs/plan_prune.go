@@ -12,12 +12,11 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-// prunePrivate is what Apply deletes: what is at the same index of Output.Deleted and of the changes.
+// prunePrivate is what Apply deletes: what is at the same index of the planned Deleted and of the changes.
 type prunePrivate struct {
 	Filesystem string
 	Into       string
 	Items      []doomed
-	Output     PruneOutput
 }
 
 type prunePlan = sdk.Planned[PruneOutput, prunePrivate]
@@ -124,7 +123,6 @@ func planPrune(m *machine, in PruneInput, into string, policy retention.Policy, 
 	p.planned.Facts = p.facts
 	p.planned.Private.Filesystem = m.uuid
 	p.planned.Private.Into = into
-	p.planned.Private.Output = p.planned.Outputs
 	if len(p.planned.Changes) > 0 && m.readOnly {
 		return prunePlan{}, m.readOnlyError("nothing can be deleted")
 	}
@@ -204,7 +202,7 @@ func (p *pruner) source(s pruneSource) bool {
 			words = append(words, protection.words)
 			flags[c.Key] = append(flags[c.Key], protection.flag)
 		}
-		if sub.untrusted && c.Time.IsZero() {
+		if sub.untrusted && c.Time.IsZero() && p.clock.Trusted { // else nothing goes by age anyway
 			words = append(words, "taken while the clock could not be believed, and none since with a trusted one")
 			flags[c.Key] = append(flags[c.Key], "undated")
 		}

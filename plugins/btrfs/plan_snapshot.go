@@ -17,6 +17,7 @@ type snapshotPrivate struct {
 	Into       string
 	Items      []snapshotItem // one for each change, in the same order
 	Output     SnapshotOutput // what is known of it
+	Untrusted  string         // why the clock that dates the snapshots can't be believed; "" if it can
 }
 
 type snapshotItem struct {
@@ -274,6 +275,10 @@ func (p *snapshotPlanner) finish() {
 	}
 	p.facts.Filesystem = p.m.uuid
 	p.planned.Facts = p.facts
+	// The snapshots get their creation time from the system's clock, not from the run's instant.
+	if c := p.m.trust(p.in.Clock, p.m.now); !c.Trusted {
+		p.planned.Private.Untrusted = c.Why
+	}
 	p.planned.Private.Filesystem = p.m.uuid
 	p.planned.Private.Stamp = p.stamp
 	p.planned.Private.Into = p.into

@@ -38,7 +38,8 @@ type UsageOutput struct {
 // ListInput is the input of btrfs.list.
 type ListInput struct {
 	Target
-	Under string `json:"under" default:"" doc:"Only subvolumes below this path from the filesystem's top level; empty: all."`
+	Under     string `json:"under" default:"" doc:"Only subvolumes below this path from the filesystem's top level; empty: all."`
+	CountOnly bool   `json:"count_only" default:"false" doc:"Only count them: the list stays empty."`
 }
 
 // ListOutput is the output of btrfs.list.

@@ -15,7 +15,7 @@ import (
 // all that there are, for suggestions. The program is nil when a mistake was
 // found.
 func Check(p *playbook.Playbook, plugins map[string]*sdk.Description, installed []string) (*Program, diagnostic.List) {
-	c := &compiler{file: p.File, later: map[string]bool{}}
+	c := &compiler{file: p.File, later: map[string]bool{}, reads: map[string]bool{}}
 	out := &Program{Playbook: p}
 	for _, in := range p.Inputs {
 		out.Inputs = append(out.Inputs, Input{Decl: in, Schema: InputSchema(in)})
@@ -39,6 +39,7 @@ func Check(p *playbook.Playbook, plugins map[string]*sdk.Description, installed 
 	if c.found.HasErrors() {
 		return nil, c.found.Sorted()
 	}
+	out.reads = c.reads
 	return out, c.found.Sorted()
 }
 
@@ -165,6 +166,7 @@ func (c *compiler) forEach(s *playbook.Step, scope expression.Scope) (Tree, expr
 			p, problems := expression.CompileValue(scalar.Text, scope)
 			c.problems(scalar, path, problems)
 			if len(problems) == 0 {
+				c.note(p)
 				tree = computed{program: p, place: path}
 			}
 		}

@@ -19,6 +19,7 @@ type compiler struct {
 	later     map[string]bool
 	plugins   map[string]*sdk.Description
 	installed []string
+	reads     map[string]bool // see Program.reads
 	// current is the id of the step that is compiled.
 	current string
 	// literal: values are data, nothing in them is an expression.
@@ -75,7 +76,21 @@ func (c *compiler) condition(s playbook.Scalar, path string, scope expression.Sc
 	if len(problems) > 0 {
 		return nil
 	}
+	c.note(program)
 	return program
+}
+
+// note remembers which steps' outputs a program reads.
+func (c *compiler) note(p *expression.Program) {
+	for _, path := range p.References() {
+		switch {
+		case c.reads == nil || path[0] != "steps":
+		case len(path) < 3:
+			c.reads[""] = true // a step as a whole, or all of them
+		case path[2] == "outputs":
+			c.reads[path[1]] = true
+		}
+	}
 }
 
 // text compiles a text with expressions in it.
@@ -85,6 +100,7 @@ func (c *compiler) text(s playbook.Scalar, path string, scope expression.Scope) 
 	if len(problems) > 0 {
 		return nil
 	}
+	c.note(program)
 	return program
 }
 

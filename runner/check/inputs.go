@@ -58,6 +58,9 @@ func (p *Program) Resolve(given []Given) (map[string]any, diagnostic.List) {
 			d := c.add(in.Decl.Pos, len(in.Decl.Name), diagnostic.MissingInput, "inputs."+in.Decl.Name,
 				"input %q (%s) has no value", in.Decl.Name, in.Schema.TypeName())
 			d.Suggestion = fmt.Sprintf("give it with -i %s=…", in.Decl.Name)
+			if in.Decl.Secret {
+				d.Suggestion = fmt.Sprintf("give it with -i %s=@file", in.Decl.Name)
+			}
 			continue
 		}
 		if wrong := in.Decl.Check(g.Value); len(wrong) > 0 {

@@ -24,7 +24,12 @@ type Program struct {
 	Steps     []*Step
 	OnFailure []*Step
 	Always    []*Step
+
+	reads map[string]bool // ids of steps whose outputs an expression reads; "": any
 }
+
+// ReadsOutputs reports whether an expression reads the outputs of a step.
+func (p *Program) ReadsOutputs(id string) bool { return p.reads[""] || p.reads[id] }
 
 // Input is a declared input with its schema.
 type Input struct {

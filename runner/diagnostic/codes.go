@@ -31,6 +31,7 @@ const (
 	DuplicateID   Code = "duplicate-id"
 	BadUses       Code = "bad-uses"
 	NoSteps       Code = "no-steps"
+	TooMany       Code = "too-many"
 	SecretDefault Code = "secret-default"
 
 	// Text that does not fit its type.
@@ -87,6 +88,7 @@ var codes = []CodeInfo{
 	{BadID, "An id or a name uses characters that are not allowed there."},
 	{DuplicateID, "Two steps have the same id; ids are unique in the whole playbook."},
 	{BadUses, "A step's uses is PLUGIN.ACTION."},
+	{TooMany, "A playbook has at most 200 inputs, 500 vars and 2,000 steps."},
 	{NoSteps, "A playbook has at least one step."},
 	{SecretDefault, "A secret input cannot have a default: the file would contain the secret."},
 

@@ -12,7 +12,6 @@ import (
 	"github.com/hbohlen/coppice/runner/expression"
 	"github.com/hbohlen/coppice/sdk"
 	"github.com/hbohlen/coppice/sdk/protocol"
-	"github.com/hbohlen/coppice/sdk/schema"
 )
 
 // act plans a step and, in a run, applies the plan. It fills r and returns the
@@ -49,7 +48,8 @@ func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult
 	r.Planned = PlannedStep{Changes: plan.Changes, Kept: plan.Kept}
 	r.Diagnostics = plan.Diagnostics
 	w.emit(StepPlanned{Step: r.Step, Plan: r.Planned})
-	if w.preview() || step.Action.Effect == sdk.Reads {
+	nothing := len(plan.Changes) == 0 && len(plan.Unknown) == 0 // Apply could only say the same
+	if w.preview() || step.Action.Effect == sdk.Reads || nothing {
 		return w.predict(step, plan, r)
 	}
 	if w.options.Expect != nil {
@@ -116,7 +116,7 @@ func (w *walk) predict(step *check.Step, plan *sdk.Plan, r *StepResult) any {
 			step.Plugin(), strings.Join(plan.Unknown, ", ")))
 		return nil
 	}
-	outputs, err := decode(step.Action.Outputs, plan.Outputs, plan.Unknown)
+	outputs, err := w.decode(step, plan.Outputs, plan.Unknown)
 	if err != nil {
 		fail(r, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
 		return nil
@@ -166,7 +166,7 @@ func (w *walk) apply(ctx context.Context, step *check.Step, request sdk.Request,
 	}
 	var outputs any
 	if len(result.Outputs) > 0 {
-		if outputs, err = decode(step.Action.Outputs, result.Outputs, nil); err != nil {
+		if outputs, err = w.decode(step, result.Outputs, nil); err != nil {
 			fail(r, Errored, fmt.Errorf("plugin %s broke the contract: %w", step.Plugin(), err))
 			return nil
 		}
@@ -226,13 +226,17 @@ func stop(ctx context.Context, r *StepResult, err error) {
 
 // decode turns outputs into a value of expressions, with Unknown at the places
 // that only the run can tell. Outputs that do not fit their schema are an error.
-func decode(s *schema.Schema, data json.RawMessage, unknown []string) (any, error) {
+func (w *walk) decode(step *check.Step, data json.RawMessage, unknown []string) (any, error) {
+	s := step.Action.Outputs
 	filled, err := s.Fill(data)
 	if err != nil {
 		return nil, fmt.Errorf("its outputs: %w", err)
 	}
 	if wrong := s.Check(filled); len(wrong) > 0 {
 		return nil, fmt.Errorf("its outputs do not fit its schema: %s %s", wrong[0].Path, wrong[0].Message)
+	}
+	if !w.program.ReadsOutputs(step.ID) {
+		return nil, nil // no expression will look at them, and they can be large
 	}
 	value, err := check.Units.FromPartialJSON(s, data, unknown)
 	if err != nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sort"
 	"strconv"
 	"sync"
@@ -18,6 +19,9 @@ type item struct {
 	key   any // index of a list, name in a map
 	value any
 }
+
+// maxItems bounds what a step can loop over: each item has a result in the report.
+const maxItems = 10_000
 
 // turn is an item with what became of it.
 type turn struct {
@@ -49,6 +53,10 @@ func (w *walk) loop(ctx context.Context, step *check.Step, ref StepRef, conditio
 		whole.Status = OK
 		w.cloud(step)
 		w.end(step, whole, expression.Unknown{})
+		return
+	case len(items) > maxItems:
+		fail(&whole, Failed, fmt.Errorf("for_each: %d items; at most %d are possible", len(items), maxItems))
+		w.end(step, whole, nil)
 		return
 	case len(items) == 0:
 		whole.Status, whole.Why = Skipped, "there is nothing to loop over"

@@ -61,7 +61,28 @@ func (w *walker) playbook(v Value) *Playbook {
 	p.OnFailure = o.steps("on_failure")
 	p.Always = o.steps("always")
 	w.identify(p)
+	w.count(len(p.Inputs), maxInputs, "inputs")
+	w.count(len(p.Vars), maxVars, "vars")
+	w.count(len(p.AllSteps()), maxSteps, "steps")
 	return p
+}
+
+// Limits of a playbook: what is over them was made by a program, or to be trouble. Each name costs memory in each
+// expression that can see it.
+const (
+	maxInputs = 200
+	maxVars   = 500
+	maxSteps  = 2000
+)
+
+// count reports that there are too many of something.
+func (w *walker) count(n, most int, what string) {
+	if n > most {
+		w.report(diagnostic.Diagnostic{
+			Pos: diagnostic.Position{Line: 1, Column: 1}, Length: 1, Code: diagnostic.TooMany, Path: what,
+			Message: fmt.Sprintf("the playbook has %d %s; at most %d are possible", n, what, most),
+		})
+	}
 }
 
 func (o *object) version() int {

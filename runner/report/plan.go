@@ -246,6 +246,8 @@ func (r *plan) total(p *page) {
 		p.wrap(line{}.add(bold, "Plan: "), bold, strings.Join(words, ", ")+".")
 	case maybe > 0 || unsure > 0:
 		p.wrap(line{}, bold, "No changes that are certain.")
+	case badSteps(e.Steps) > 0:
+		p.wrap(line{}.add(yellow, "⚠ "), bold, fmt.Sprintf("No changes, and %s would fail.", Count(badSteps(e.Steps), "step")))
 	default:
 		p.wrap(line{}.add(green, "✓ "), bold, "No changes. The machine is as the playbook wants it.")
 	}

@@ -53,6 +53,17 @@ func countSteps(steps map[engine.Status]int, separator string) string {
 	return strings.Join(parts, separator)
 }
 
+// badSteps is how many steps went wrong.
+func badSteps(steps map[engine.Status]int) int {
+	n := 0
+	for s, count := range steps {
+		if s.Bad() {
+			n += count
+		}
+	}
+	return n
+}
+
 func sumSteps(steps map[engine.Status]int) int {
 	n := 0
 	for _, s := range statuses {

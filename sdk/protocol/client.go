@@ -135,12 +135,14 @@ func (c *Client) Apply(ctx context.Context, r sdk.Request, plan *sdk.Plan, emit 
 		case *ApplyEvent_Log:
 			emit(sdk.Log{Level: e.Log.GetLevel(), Message: e.Log.GetMessage()})
 		case *ApplyEvent_Done:
-			i := int(e.Done.GetChange())
-			if i < 0 || i >= len(plan.Changes) {
-				return nil, &BrokenError{Err: fmt.Errorf("the plugin made change %d of a plan of %d", i, len(plan.Changes))}
+			for _, n := range e.Done.GetChanges() {
+				i := int(n)
+				if i < 0 || i >= len(plan.Changes) {
+					return nil, &BrokenError{Err: fmt.Errorf("the plugin made change %d of a plan of %d", i, len(plan.Changes))}
+				}
+				done = append(done, i)
+				emit(sdk.Done{Change: i})
 			}
-			done = append(done, i)
-			emit(sdk.Done{Change: i})
 		case *ApplyEvent_Result:
 			result = &sdk.Result{Outputs: e.Result.GetOutputs(), Summary: e.Result.GetSummary()}
 			if err := unmarshal("diagnostics", e.Result.GetDiagnostics(), &result.Diagnostics); err != nil {

@@ -683,7 +683,7 @@ func (x *Log) GetMessage() string {
 
 type Done struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Change        int32                  `protobuf:"varint,1,opt,name=change,proto3" json:"change,omitempty"` // index into the plan's changes: this one has been made
+	Changes       []int32                `protobuf:"varint,1,rep,packed,name=changes,proto3" json:"changes,omitempty"` // indexes into the plan's changes: these have been made
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -718,11 +718,11 @@ func (*Done) Descriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *Done) GetChange() int32 {
+func (x *Done) GetChanges() []int32 {
 	if x != nil {
-		return x.Change
+		return x.Changes
 	}
-	return 0
+	return nil
 }
 
 type Result struct {
@@ -908,9 +908,9 @@ const file_plugin_proto_rawDesc = "" +
 	"\amessage\x18\x04 \x01(\tR\amessage\"5\n" +
 	"\x03Log\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\x1e\n" +
-	"\x04Done\x12\x16\n" +
-	"\x06change\x18\x01 \x01(\x05R\x06change\"^\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\" \n" +
+	"\x04Done\x12\x18\n" +
+	"\achanges\x18\x01 \x03(\x05R\achanges\"^\n" +
 	"\x06Result\x12\x18\n" +
 	"\aoutputs\x18\x01 \x01(\fR\aoutputs\x12 \n" +
 	"\vdiagnostics\x18\x02 \x01(\fR\vdiagnostics\x12\x18\n" +

@@ -157,33 +157,16 @@ func (s *Server) Apply(m *ApplyRequest, stream grpc.ServerStreamingServer[ApplyE
 	}
 	ctx, end := s.begin(stream.Context(), r.ID)
 	defer end()
-	var sendErr error
-	result, err := s.plugin.Apply(ctx, r, &plan, func(e sdk.Event) {
-		if sendErr == nil {
-			sendErr = stream.Send(encodeEvent(e))
-		}
-	})
-	if sendErr != nil {
-		return sendErr
+	out := &outbox{stream: stream}
+	result, err := s.plugin.Apply(ctx, r, &plan, out.put)
+	if err := out.close(); err != nil {
+		return err
 	}
 	if err != nil {
 		result = &sdk.Result{Diagnostics: sdk.Diagnose(err)}
 	}
 	return stream.Send(&ApplyEvent{Event: &ApplyEvent_Result{Result: &Result{
-		Outputs: result.Outputs, Diagnostics: encodeDiagnostics(result.Diagnostics), Summary: result.Summary}}})
-}
-
-func encodeEvent(e sdk.Event) *ApplyEvent {
-	switch e := e.(type) {
-	case sdk.Progress:
-		return &ApplyEvent{Event: &ApplyEvent_Progress{Progress: &Progress{
-			Current: e.Current, Total: e.Total, Unit: e.Unit, Message: e.Message}}}
-	case sdk.Log:
-		return &ApplyEvent{Event: &ApplyEvent_Log{Log: &Log{Level: e.Level, Message: e.Message}}}
-	case sdk.Done:
-		return &ApplyEvent{Event: &ApplyEvent_Done{Done: &Done{Change: int32(e.Change)}}}
-	}
-	panic("protocol: unknown event")
+		Outputs: result.Outputs, Diagnostics: encodeDiagnostics(result.Diagnostics), Summary: valid(result.Summary)}}})
 }
 
 func broken(err error) error { return status.Error(codes.Internal, err.Error()) }

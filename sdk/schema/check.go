@@ -266,10 +266,18 @@ func describe(v any) string {
 
 // Escape makes a JSON pointer's token of a name (RFC 6901 §3).
 func Escape(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	if !strings.ContainsAny(name, "~/") {
+		return name
+	}
+	return escaper.Replace(name)
 }
+
+var (
+	escaper   = strings.NewReplacer("~", "~0", "/", "~1")
+	unescaper = strings.NewReplacer("~1", "/", "~0", "~")
+)
 
 // Unescape is the opposite of Escape.
 func Unescape(token string) string {
-	return strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+	return unescaper.Replace(token)
 }
