@@ -64,7 +64,11 @@ func applySnapshot(ctx context.Context, h host, c *sdk.Call, in SnapshotInput, p
 // prepare makes sure that the machine is as planned, makes the folders and writes the record. Before it returns nil no
 // snapshot is made.
 func (t *taker) prepare(ctx context.Context) error {
-	m, err := observe(ctx, t.h, t.f, look{record: recordName(t.private.Stamp, t.c.Run)})
+	paths := []string{}
+	for _, item := range t.private.Items {
+		paths = append(paths, item.Source, item.Path)
+	}
+	m, err := observe(ctx, t.h, t.f, look{record: recordName(t.private.Stamp, t.c.Run), paths: paths})
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,7 @@ type state struct {
 	catalogue catalogue
 	corrupt   []error          // records that can't be read
 	broken    map[string]error // the same by the name of the file
+	newest    time.Time        // instant of the newest record with a trusted clock, but one that was asked for
 	holds     map[kernel.UUID]hold
 	unheld    []error // holds that can't be read
 }

@@ -67,7 +67,7 @@ func TestTrust(t *testing.T) {
 		"not synchronised, hardware":      {&machine{unsynced: "unset"}, "rtc", ""},
 		"an hour after the newest":        {fake().taken("root", 5, 1), "system", ""},
 		"a year after the newest":         {fake().taken("root", 12*month), "system", ""},
-		"more than a year after":          {fake().taken("root", 13*month), "rtc", "more than a year after the newest snapshot"},
+		"more than a year after":          {fake().taken("root", 13*month), "rtc", "more than a year after \"snapshots/root/"},
 		"an hour before the newest":       {fake().taken("root", -1), "rtc", "it says 2026-10-24 06:00 UTC, but"},
 		"this run's does not count":       {fake().taken("root", 13*month).taken("home", 0), "rtc", "more than a year"},
 		"a foreign one does not count":    {fake().with("x").change("x", func(s *subvolume) { s.OTime = fakeNow.Add(9 * time.Hour) }), "system", ""},

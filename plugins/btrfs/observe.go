@@ -13,10 +13,12 @@ import (
 
 // look says what an action needs to know beyond the subvolumes.
 type look struct {
-	catalogue bool   // all records
-	record    string // or only one, by its file name
-	clock     bool   // whether the system's clock can be believed
-	guards    bool   // default subvolume, mounts, holds, switches, clock
+	catalogue bool     // all records
+	record    string   // or only one, by its file name
+	newest    bool     // the newest record that was written with a trusted clock
+	paths     []string // only the subvolumes at these paths; nil: all
+	clock     bool     // whether the system's clock can be believed
+	guards    bool     // default subvolume, mounts, holds, switches, clock
 	prior     []sdk.Change
 }
 
@@ -37,7 +39,12 @@ func observe(ctx context.Context, h host, f *kernel.Filesystem, l look) (*machin
 	if m.state, err = readState(f, l); err != nil {
 		return nil, explain("", err)
 	}
-	if err := m.observeSubvolumes(f); err != nil {
+	if l.paths != nil {
+		err = m.observePaths(f, l.paths)
+	} else {
+		err = m.observeSubvolumes(f)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if l.guards {
@@ -60,6 +67,20 @@ func (m *machine) observeSubvolumes(f *kernel.Filesystem) error {
 	m.subvolumes = make([]subvolume, len(all))
 	for i, s := range all {
 		m.subvolumes[i].Subvolume = s
+	}
+	m.settle()
+	return nil
+}
+
+func (m *machine) observePaths(f *kernel.Filesystem, paths []string) error {
+	for _, p := range paths {
+		s, found, err := f.AtPath(p)
+		if err != nil {
+			return explain("", err)
+		}
+		if found {
+			m.subvolumes = append(m.subvolumes, subvolume{Subvolume: s})
+		}
 	}
 	m.settle()
 	return nil

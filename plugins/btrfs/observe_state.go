@@ -3,7 +3,9 @@ package btrfs
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -42,6 +44,11 @@ func readState(f *kernel.Filesystem, l look) (state, error) {
 	names := []string{l.record}
 	if l.catalogue {
 		if names, err = recordNames(dir); err != nil {
+			return s, err
+		}
+	}
+	if l.newest {
+		if s.newest, err = newestTrusted(dir, l.record); err != nil {
 			return s, err
 		}
 	}
@@ -92,6 +99,28 @@ func checkSchema(f *kernel.Filesystem) (problem, err error) {
 			"the records in %q are of version %q; this coppice knows version %s and touches nothing", stateFolder, version, stateVersion), nil
 	}
 	return nil, nil
+}
+
+// newestTrusted is the instant of the newest record that was written with a trusted clock, but the one of that name; zero
+// when there is none. It reads as few records as it can: one, mostly.
+func newestTrusted(dir *kernel.Dir, but string) (time.Time, error) {
+	names, err := recordNames(dir)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, name := range slices.Backward(names) { // they begin with the stamp
+		if name == but {
+			continue
+		}
+		r, err := readRecord(dir, name)
+		if err != nil || r.Untrusted != "" {
+			continue // one that can't be read proves nothing
+		}
+		if stamp, ok := parseStamp(r.Stamp); ok {
+			return stamp, nil
+		}
+	}
+	return time.Time{}, nil
 }
 
 // recordNames lists the records, sorted. Other files in the folder mean nothing.

@@ -276,7 +276,7 @@ func (p *snapshotPlanner) finish() {
 	p.facts.Filesystem = p.m.uuid
 	p.planned.Facts = p.facts
 	// The snapshots get their creation time from the system's clock, not from the run's instant.
-	if c := p.m.trust(p.in.Clock, p.m.now); !c.Trusted {
+	if c := p.m.trustNow(p.in.Clock); !c.Trusted {
 		p.planned.Private.Untrusted = c.Why
 	}
 	p.planned.Private.Filesystem = p.m.uuid

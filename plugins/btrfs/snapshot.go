@@ -49,7 +49,7 @@ func snapshotAction(h host) sdk.Action {
 
 func observeForSnapshot(ctx context.Context, h host, f *kernel.Filesystem, c *sdk.Call, in SnapshotInput, into string) (*machine, error) {
 	stamp := stampOf(c.Instant)
-	m, err := observe(ctx, h, f, look{catalogue: true, clock: true, prior: c.Prior})
+	m, err := observe(ctx, h, f, look{record: recordName(stamp, c.Run), clock: true, newest: true, prior: c.Prior})
 	if err != nil {
 		return nil, err
 	}

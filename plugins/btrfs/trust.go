@@ -20,26 +20,34 @@ const (
 // hardware clock is right; and the managed snapshots, except those of this run, do not speak against it. Snapshots that
 // were taken while the clock could not be believed say nothing: they have their time from that clock.
 func (m *machine) trust(input string, instant time.Time) clock {
-	c := clock{Now: instant.UTC()}
-	if input != "rtc" && m.unsynced != "" {
-		c.Why = m.unsynced
-		return c
-	}
 	var newest subvolume
 	for _, s := range m.subvolumes {
 		if s.managed() && !s.planned && !s.untrusted && !ofThisRun(s, instant) && s.OTime.After(newest.OTime) {
 			newest = s
 		}
 	}
+	return m.believe(input, instant, newest.OTime, fmt.Sprintf("%q was created", newest.Path))
+}
+
+// trustNow decides whether the system's clock can be believed now, by the newest record instead of by all snapshots.
+func (m *machine) trustNow(input string) clock {
+	return m.believe(input, m.now, m.state.newest, "the newest snapshots were taken")
+}
+
+// believe decides about an instant by the newest thing that was done with a trusted clock, and when; zero: nothing was.
+func (m *machine) believe(input string, instant, newest time.Time, what string) clock {
+	c := clock{Now: instant.UTC()}
 	switch {
-	case newest.OTime.IsZero():
-	case instant.Before(newest.OTime.Add(-behindNewest)):
-		c.Why = fmt.Sprintf("it says %s, but %q was created at %s", moment(instant), newest.Path, moment(newest.OTime))
-		return c
-	case instant.After(newest.OTime.Add(aheadNewest)):
-		c.Why = fmt.Sprintf("it says %s, more than a year after the newest snapshot %q of %s", moment(instant), newest.Path, moment(newest.OTime))
-		return c
+	case input != "rtc" && m.unsynced != "":
+		c.Why = m.unsynced
+	case newest.IsZero():
+		c.Trusted = true
+	case instant.Before(newest.Add(-behindNewest)):
+		c.Why = fmt.Sprintf("it says %s, but %s at %s", moment(instant), what, moment(newest))
+	case instant.After(newest.Add(aheadNewest)):
+		c.Why = fmt.Sprintf("it says %s, more than a year after %s at %s", moment(instant), what, moment(newest))
+	default:
+		c.Trusted = true
 	}
-	c.Trusted = true
 	return c
 }

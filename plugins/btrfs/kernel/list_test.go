@@ -246,3 +246,34 @@ func BenchmarkList(b *testing.B) {
 		}
 	}
 }
+
+func TestAtPath(t *testing.T) {
+	fs := loopfs.ForTest(t, loopfs.Options{Size: 256 << 20})
+	f, err := kernel.Open(t.Context(), fs.Mount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.MkdirAll("dir", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	want, err := f.CreateSubvolume("dir/a b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a b", fs.Path("dir", "link")); err != nil {
+		t.Fatal(err)
+	}
+	got, found, err := f.AtPath("dir/a b")
+	if err != nil || !found || got.UUID != want.UUID || got.ID != want.ID || got.Path != "dir/a b" {
+		t.Errorf("%+v %v %v", got, found, err)
+	}
+	for _, path := range []string{"dir", "dir/none", "none/none"} {
+		if _, found, err := f.AtPath(path); found || err != nil {
+			t.Errorf("%s: %v %v", path, found, err)
+		}
+	}
+	if _, found, err := f.AtPath("dir/link"); found || err == nil {
+		t.Errorf("a symbolic link: %v %v", found, err)
+	}
+}
