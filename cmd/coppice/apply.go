@@ -226,6 +226,8 @@ func fits(f *planfile.File) error {
 		return fmt.Errorf("the plan was made on another machine, %s", f.Host)
 	case age > planfile.Valid:
 		return fmt.Errorf("the plan is of %s: it can be applied for %s", f.Created.Local().Format(time.RFC1123), planfile.Valid)
+	case f.Created.Sub(f.Instant).Abs() > time.Hour:
+		return errors.New("the plan was made for another time")
 	case age < -5*time.Minute:
 		return errors.New("the plan was made in the future: the clock has been set back")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -71,6 +72,9 @@ func (a *app) planCommand() *cobra.Command {
 
 func (a *app) execute(parent context.Context, e *execution, arg string) error {
 	var instant time.Time
+	if e.at != "" && e.out != "" {
+		return usage("--at and --out do not go together: a plan for another time can't be applied")
+	}
 	if e.at != "" {
 		var err error
 		if instant, err = unit.ParseTimestamp(e.at); err != nil {
@@ -108,6 +112,9 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 		if e.detailed && result.Finished.Changes.Any() {
 			code = exitPending
 		}
+	}
+	if code != exitOK && e.out != "" && code != exitPending {
+		return exit(code, errors.New("the plan is not complete, so it was not saved"))
 	}
 	if code != exitOK {
 		return exit(code, nil)

@@ -50,6 +50,7 @@ func parseWanted(input, given string) wanted {
 }
 
 func planDelete(m *machine, in DeleteInput, into string, instant time.Time) (deletePlan, error) {
+	shown := clock{Now: instant} // times are only shown here
 	if err := m.mayDelete(); err != nil {
 		return deletePlan{}, err
 	}
@@ -80,10 +81,10 @@ func planDelete(m *machine, in DeleteInput, into string, instant time.Time) (del
 		planned.Changes = append(planned.Changes, sdk.Change{
 			Kind:     sdk.Delete,
 			Resource: m.resource(s.Path, s.id()),
-			Summary:  "taken " + moment(m.takenAt(s, instant)),
+			Summary:  "taken " + moment(m.takenAt(s, shown)),
 			Reason:   "named in the playbook",
 			Before: attributes{
-				Source: s.source, ParentUUID: uuidText(s.ParentUUID), ReadOnly: s.ReadOnly, Managed: true, Created: m.takenAt(s, instant),
+				Source: s.source, ParentUUID: uuidText(s.ParentUUID), ReadOnly: s.ReadOnly, Managed: true, Created: m.takenAt(s, shown),
 			}.encode(),
 		})
 		planned.Private.Items = append(planned.Private.Items, doomed{ID: s.ID, UUID: s.UUID, Path: s.Path, Source: s.source})

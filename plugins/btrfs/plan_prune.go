@@ -196,13 +196,13 @@ func (p *pruner) source(s pruneSource) bool {
 	byKey := make(map[string]subvolume, len(snapshots))
 	flags := make(map[string][]string, len(snapshots))
 	for i, sub := range snapshots {
-		c := retention.Snapshot{Key: sub.key(), Name: sub.Path, Time: p.m.takenAt(sub, p.instant), Seq: sub.OTransID}
+		c := retention.Snapshot{Key: sub.key(), Name: sub.Path, Time: p.m.takenAt(sub, p.clock), Seq: sub.OTransID}
 		var words []string
 		for _, protection := range p.m.protections(sub, p.clock) {
 			words = append(words, protection.words)
 			flags[c.Key] = append(flags[c.Key], protection.flag)
 		}
-		if sub.untrusted && c.Time.IsZero() && p.clock.Trusted { // else nothing goes by age anyway
+		if sub.untrusted && c.Time.IsZero() {
 			words = append(words, "taken while the clock could not be believed, and none since with a trusted one")
 			flags[c.Key] = append(flags[c.Key], "undated")
 		}

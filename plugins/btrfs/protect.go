@@ -37,11 +37,13 @@ func (m *machine) protections(s subvolume, clock clock) []protection {
 // the run's instant, so that it falls into the same bucket in a preview, where it does not exist yet. One that was taken
 // while the clock could not be believed counts as taken with the first one after it that was taken with a trusted clock;
 // while there is none its time is zero.
-func (m *machine) takenAt(s subvolume, instant time.Time) time.Time {
+//
+// Without a clock to believe now, times are only shown: then it is the creation time.
+func (m *machine) takenAt(s subvolume, clock clock) time.Time {
 	switch {
-	case ofThisRun(s, instant):
-		return instant.UTC()
-	case s.untrusted:
+	case ofThisRun(s, clock.Now):
+		return clock.Now.UTC()
+	case s.untrusted && clock.Trusted:
 		var next subvolume
 		for _, other := range m.subvolumes {
 			if other.managed() && !other.untrusted && !other.planned && other.OTransID > s.OTransID &&
@@ -63,6 +65,6 @@ func ofThisRun(s subvolume, instant time.Time) bool { return s.Name() == stampOf
 // valid reports whether a snapshot counts as one that something can be restored from: its creation time can be true, as
 // package retention sees it.
 func (m *machine) valid(s subvolume, clock clock) bool {
-	taken := m.takenAt(s, clock.Now)
+	taken := m.takenAt(s, clock)
 	return taken.Unix() > 0 && !(clock.Trusted && taken.After(clock.Now.Add(retention.FutureTolerance)))
 }

@@ -187,3 +187,16 @@ func TestNewsWhileDeleting(t *testing.T) {
 	contains(t, all, fmt.Sprintf("cannot delete %q: pinned", pinned.Name))
 	same(t, "deleted", len(result.Done), 37)
 }
+
+// A policy that only counts needs no clock: it goes by the order of creation.
+func TestCountingNeedsNoClock(t *testing.T) {
+	r := newRig(t, loopfs.Options{})
+	r.create("root", "snapshots")
+	r.host.clock = func() (string, error) { return "the system clock is not synchronised", nil }
+	r.plugin = newPlugin(r.host)
+	r.snapshots(5, "root")
+	_, result := r.run(r.request(9, "prune", inputs{"last": 2}))
+	same(t, "deleted", len(result.Done), 3)
+	same(t, "of a second run", len(r.plan(r.request(10, "prune", inputs{"last": 2})).Changes), 0)
+	same(t, "by age", len(r.plan(r.request(11, "prune", inputs{"within": "0s", "hourly": 1})).Changes), 0)
+}

@@ -212,6 +212,9 @@ func stop(ctx context.Context, r *StepResult, err error) {
 	case errors.As(err, &refusal):
 		r.Diagnostics = append(r.Diagnostics, refusal.Diagnostics...)
 		r.Status = verdict(ctx, refusal.Diagnostics)
+	case errors.As(err, &failure) && failure.Reason == sdk.Busy:
+		r.Status = Failed // also when it was waited for until the time was up
+		r.Diagnostics = append(r.Diagnostics, sdk.Diagnose(err)...)
 	case ctx.Err() != nil:
 		r.Status = ended(ctx)
 		r.Diagnostics = append(r.Diagnostics, sdk.Diagnose(fmt.Errorf("%w: %w", context.Cause(ctx), err))...)

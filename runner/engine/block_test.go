@@ -319,7 +319,7 @@ func TestCancelDuringRetry(t *testing.T) {
 	p := program(t, "steps: [{id: flaky, uses: shelf.put, with: {name: x}, retry: {attempts: 9}}]", s)
 	r := Execute(ctx, p, Options{Plugins: inProcess{s.plugin()}, Mode: ModeRun, Instant: instant, Now: time.Now,
 		Sleep: func(context.Context, time.Duration) { stop() }})
-	if got := r.Steps[0]; got.Attempts != 1 || got.Status != Failed || r.Finished.Status != RunCancelled {
+	if got := r.Steps[0]; got.Attempts != 1 || got.Status != Cancelled || r.Finished.Status != RunCancelled {
 		t.Errorf("%+v %+v", got, r.Finished)
 	}
 }

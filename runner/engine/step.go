@@ -167,7 +167,11 @@ func (w *walk) again(ctx context.Context, step *check.Step, i *item, attempt int
 	wait := retry.Wait(attempt + 1)
 	w.emit(StepRetrying{Step: r.Step, Attempt: attempt + 1, Attempts: retry.Attempts, Wait: wait, Reason: f.message})
 	w.options.Sleep(ctx, wait)
-	return ctx.Err() == nil
+	if ctx.Err() != nil {
+		fail(r, ended(ctx), context.Cause(ctx))
+		return false
+	}
+	return true
 }
 
 // fail makes a result a failure.

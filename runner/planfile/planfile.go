@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"sort"
 	"time"
 
@@ -215,7 +216,8 @@ func Compare(saved, now Step) []Difference {
 		differ("the outcome", string(saved.Status), string(now.Status))
 	}
 	if len(all) == 0 {
-		differ("the facts that the decision rests on", compact(saved.Fingerprint), compact(now.Fingerprint))
+		old, new := firstDifference(saved.Fingerprint, now.Fingerprint)
+		differ("the facts that the decision rests on", old, new)
 	}
 	return all
 }
@@ -263,17 +265,78 @@ func changeSet(s Step) []string {
 	return all
 }
 
-// compact is JSON without white space; what is not JSON stays as it is.
-func compact(data json.RawMessage) string {
-	var v any
-	if len(data) == 0 || json.Unmarshal(data, &v) != nil {
-		return string(data)
+// firstDifference is the first place where two JSON values differ, with what
+// stands there; two equal texts when they don't.
+func firstDifference(saved, now json.RawMessage) (before, after string) {
+	var a, b any
+	if len(saved) > 0 && json.Unmarshal(saved, &a) != nil || len(now) > 0 && json.Unmarshal(now, &b) != nil {
+		return cut(string(saved)), cut(string(now))
 	}
-	out, err := json.Marshal(v)
+	at, x, y := descend("", a, b)
+	if at != "" {
+		at += ": "
+	}
+	return at + print(x), at + print(y)
+}
+
+// descend follows two values to where they differ.
+func descend(at string, a, b any) (string, any, any) {
+	switch x := a.(type) {
+	case map[string]any:
+		y, ok := b.(map[string]any)
+		if !ok {
+			return at, a, b
+		}
+		var names []string
+		for name := range x {
+			names = append(names, name)
+		}
+		for name := range y {
+			if _, both := x[name]; !both {
+				names = append(names, name)
+			}
+		}
+		sort.Strings(names)
+		for _, name := range names {
+			if !reflect.DeepEqual(x[name], y[name]) {
+				return descend(at+"/"+name, x[name], y[name])
+			}
+		}
+	case []any:
+		y, ok := b.([]any)
+		if !ok {
+			return at, a, b
+		}
+		for i := range max(len(x), len(y)) {
+			if i >= len(x) || i >= len(y) {
+				return fmt.Sprintf("%s has", at), fmt.Sprintf("%d items", len(x)), fmt.Sprintf("%d items", len(y))
+			}
+			if !reflect.DeepEqual(x[i], y[i]) {
+				return descend(fmt.Sprintf("%s/%d", at, i), x[i], y[i])
+			}
+		}
+	}
+	return at, a, b
+}
+
+func print(v any) string {
+	if text, ok := v.(string); ok {
+		return cut(text)
+	}
+	data, err := json.Marshal(v)
 	if err != nil {
-		return string(data)
+		return fmt.Sprint(v)
 	}
-	return string(out)
+	return cut(string(data))
+}
+
+// cut shortens a text for a message.
+func cut(text string) string {
+	const most = 200
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
 }
 
 func contains(all []string, one string) bool {

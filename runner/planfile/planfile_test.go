@@ -104,7 +104,7 @@ func TestCompare(t *testing.T) {
 			r := report("x", "y")
 			r.Steps[0].Fingerprint = json.RawMessage(`{"a":2}`)
 			return r
-		}(), []Difference{{"one", "the facts that the decision rests on", `{"a":1}`, `{"a":2}`}}},
+		}(), []Difference{{"one", "the facts that the decision rests on", "/a: 1", "/a: 2"}}},
 		"outcome": {func() *engine.Report {
 			r := report("x", "y")
 			r.Steps[0].Status = engine.Failed
