@@ -231,6 +231,7 @@ mount --bind "$SESSION/home" /root
 for dir in /tmp /var/tmp; do mount -t tmpfs -o mode=700 docs $dir; done
 mkdir /tmp/session
 mount --move $scratch/session /tmp/session
+for dir in /run /var/lib; do mount -t tmpfs -o mode=755 docs $dir; done # locks and records of runs
 for disk in $disks; do mount -o remount,bind,ro $disk 2>/dev/null || [ $disk != / ]; done
 set +eu
 unset disks disk scratch dir FS COPPICE SESSION COPPICE_CONFIG_DIR COPPICE_REQUIRE COPPICE_KEEP

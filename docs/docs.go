@@ -25,8 +25,8 @@
 //
 // # Where commands run
 //
-// In a mount namespace of their own, in which everything but /etc (a copy), /mnt,
-// /tmp, /var/tmp and /root (empty) is read-only. A document that names /mnt/server
+// In a mount namespace of their own, in which everything but /etc (a copy), and
+// /mnt, /tmp, /var/tmp, /var/lib, /run and /root (empty), is read-only. A document that names /mnt/server
 // finds a throw-away btrfs there: the server layout, and snapshots of root,
 // persist, services and caddy every six hours of the last 30 days.
 //

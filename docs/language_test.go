@@ -29,9 +29,9 @@ func TestLanguageIsComplete(t *testing.T) {
 
 	// A wrong key brings up all legal ones.
 	_, found := playbook.Parse("keys.yaml", []byte("version: 1\nname: keys\nwrong: 1\nschedule: {calendar: daily, wrong: 1}\n"+
-		"inputs: {a: {type: int, wrong: 1}}\nsteps: [{uses: a.b, wrong: 1}]\n"))
-	if len(found) != 4 {
-		t.Fatalf("four wrong keys, found: %v", found)
+		"inputs: {a: {type: int, wrong: 1}}\nsteps: [{uses: a.b, wrong: 1}, {block: [{uses: a.b, retry: {attempts: 2, wrong: 1}}], wrong: 1}]\n"))
+	if len(found) != 6 {
+		t.Fatalf("six wrong keys, found: %v", found)
 	}
 	for _, d := range found {
 		for _, key := range d.Allowed {

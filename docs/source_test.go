@@ -17,10 +17,12 @@ var exitMeaning = map[string]string{
 	"exitOK":           "Done. For `run`: every step succeeded, or was skipped by its own condition. For `plan`: the plan could be made.",
 	"exitFailed":       "A step failed. What was done before it is done; the report says what that is.",
 	"exitPending":      "Only with `plan --detailed-exitcode`: the plan has changes, conditional ones included.",
+	"exitStale":        "Only `apply`: the plan does not hold any more. The machine has drifted from it, or it is older than 24 hours, of another machine, or made with another version of a plugin. The message says whether anything was changed.",
 	"exitUsage":        "The command line is wrong: unknown verb, flag or action, missing argument, a secret on the command line. Nothing was done.",
-	"exitInvalid":      "The playbook or its inputs have mistakes, or can't be read. Nothing was done.",
+	"exitInvalid":      "The playbook or its inputs have mistakes, or can't be read; or an action has refused its inputs. Nothing was done.",
 	"exitPlugin":       "A plugin is missing, refused or incompatible. Nothing was done.",
 	"exitBug":          "A bug in coppice.",
+	"exitBusy":         "Another run uses the same filesystem, and nothing was changed. The message names that run. With `--wait`, `run` and `apply` wait for it instead.",
 	"exitNotPermitted": "The system did not permit something before any change was made: most often coppice was not run as root.",
 	"exitTimedOut":     "The playbook's `timeout` was up. `on_failure` and `always` have run.",
 }
@@ -78,10 +80,11 @@ var jsonDocuments = []structure{
 	{"coppice.playbook", "../cmd/coppice/show.go", "shownPlaybook", "`coppice show PLAYBOOK --json`."},
 	{"Inputs of a playbook", "../cmd/coppice/show.go", "shownInput", "An element of `inputs`."},
 	{"Steps of a playbook", "../cmd/coppice/show.go", "shownStep", "An element of `steps`."},
+	{"coppice.runs", "../cmd/coppice/runs.go", "listedRun", "`coppice runs --json`. The list is under `runs`; its elements have the fields below. " +
+		"`coppice runs show RUN --json` prints the record of a run as it is, one event a line."},
 	{"coppice.plugins", "../cmd/coppice/plugin.go", "row", "`coppice plugin list --json`. The list is under `plugins`; its elements have:"},
-	{"coppice.descriptions", "../sdk/plugin.go", "Description", "`coppice explain --json`. The list is under `plugins`; its elements have the fields below. " +
-		"`coppice explain PLUGIN --json` and `coppice plugin describe PLUGIN` print one of them alone, without format and version."},
-	{"Actions of a plugin", "../sdk/plugin.go", "Info", "An element of `actions`. `coppice explain PLUGIN.ACTION --json` prints one alone, without format and version."},
+	{"coppice.descriptions", "../sdk/plugin.go", "Description", "`coppice explain --json`, and `coppice explain PLUGIN --json` with one plugin. The list is under `plugins`; its elements have:"},
+	{"Actions of a plugin", "../sdk/plugin.go", "Info", "An element of `actions`. `coppice explain PLUGIN.ACTION --json` prints one alone, under `action`, as format `coppice.action`."},
 }
 
 var jsonEvents = []structure{
@@ -91,6 +94,7 @@ var jsonEvents = []structure{
 	{"step_planned", eventFile, "StepPlanned", "What the step is about to do."},
 	{"step_progress", eventFile, "StepProgress", "How far the running step is, at most twice a second."},
 	{"step_log", eventFile, "StepLog", "A line of a plugin. `step` is absent where the line belongs to none."},
+	{"step_retrying", eventFile, "StepRetrying", "An attempt of a step with `retry` has failed, and another one follows."},
 	{"change_made", eventFile, "ChangeMade", "One planned change has been made."},
 	{"step_finished", eventFile, "StepResult", "The end of a step, or of one item of it. Steps that do not run have this event alone."},
 	{"run_finished", eventFile, "RunFinished", "The last line, however the run ended. A stream without it was cut off."},
@@ -133,6 +137,7 @@ var fieldMeaning = map[string]string{
 	"StepRef.label": "what people call the item", "StepResult.made": "what it has changed; only in a run", "Change.before": "attributes before",
 	"Change.after":  "attributes afterwards",
 	"Totals.create": "how many", "Totals.update": "how many", "Totals.delete": "how many", "Totals.run": "how many", "shownPlaybook.name": "the playbook's name",
+	"listedRun.resumes": "the run that it goes on from", "listedRun.instant": "the run's one time", "listedRun.changes": "what it has changed",
 	"Totals.conditional": "changes of a preview that may not happen; they are in no other count",
 }
 
