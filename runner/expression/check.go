@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/hbohlen/coppice/runner/diagnostic"
 )
 
 // maxWeight bounds the types of list and map literals: let a = {x: b, y: b} doubles them in a line.
@@ -154,7 +155,7 @@ func (c *checker) identifier(n *ast.IdentifierNode) Type {
 	for _, f := range c.scope.Names {
 		names = append(names, f.Name)
 	}
-	suggestion := didYouMean(n.Value, names)
+	suggestion := diagnostic.DidYouMean(n.Value, names)
 	switch {
 	case n.Value == "$env":
 		suggestion = ""

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/hbohlen/coppice/runner/diagnostic"
 )
 
 func (c *checker) member(n *ast.MemberNode) Type {
@@ -57,7 +58,7 @@ func (c *checker) memberOf(n *ast.MemberNode, base Type) Type {
 		}
 		suggestion := c.dashHint(n.Property, word.Value)
 		if suggestion == "" {
-			suggestion = didYouMean(word.Value, base.names())
+			suggestion = diagnostic.DidYouMean(word.Value, base.names())
 		}
 		c.report(n.Property, CodeUnknownName, suggestion, "unknown name %s", full)
 		c.problems[len(c.problems)-1].Allowed = base.names()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/hbohlen/coppice/runner/diagnostic"
 )
 
 func (c *checker) unary(n *ast.UnaryNode) Type {
@@ -133,7 +134,7 @@ func (c *checker) equality(n *ast.BinaryNode) Type {
 		if _, constant := n.Left.(*ast.StringNode); constant {
 			side, limited, other = n.Right, r, l
 		}
-		c.report(n, CodeType, didYouMean(other.enum[0], limited.enum), "%s is never %q", c.name(side), strings.Join(other.enum, ", "))
+		c.report(n, CodeType, diagnostic.DidYouMean(other.enum[0], limited.enum), "%s is never %q", c.name(side), strings.Join(other.enum, ", "))
 		c.problems[len(c.problems)-1].Allowed = limited.enum
 	}
 	return Bool

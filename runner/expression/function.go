@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/hbohlen/coppice/runner/diagnostic"
 )
 
 // param is what a function accepts in one place.
@@ -162,7 +163,7 @@ func (c *checker) unknownFunction(n ast.Node, name string) Type {
 	}
 	legal := c.functionNames()
 	c.problems = append(c.problems, Problem{Offset: c.base + n.Location().From, Length: len([]rune(name)), Code: CodeUnknownName,
-		Message: fmt.Sprintf("unknown function %s", name), Allowed: legal, Suggestion: didYouMean(name, legal)})
+		Message: fmt.Sprintf("unknown function %s", name), Allowed: legal, Suggestion: diagnostic.DidYouMean(name, legal)})
 	return Any
 }
 

@@ -76,15 +76,6 @@ func TestTooExpensiveIsNotUnknown(t *testing.T) {
 	}
 }
 
-func TestDidYouMean(t *testing.T) {
-	legal := []string{"retention", "scope", "my_step", "a"}
-	for got, want := range map[string]string{"retenton": "retention", "Scope": "scope", "my-step": "my_step", "socpe": "scope", "xyz": "", "b": "", "": "", strings.Repeat("x", 100): ""} {
-		if near := nearest(got, legal); near != want {
-			t.Errorf("%s: got %q, want %q", got, near, want)
-		}
-	}
-}
-
 // Whatever the text: no panic, positions inside, no Go words, and a program or problems but not both.
 func FuzzCompile(f *testing.F) {
 	for _, s := range []string{`inputs.keep > 3`, `map(inputs.names, {{a: #}})`, `a?.b[0].c ?? 1`, `let x = 1; x`, `if true {1} else {2}`, `steps.my-step.x`, `"\u{61}"`, "`a``b`",

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/runner/report"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -84,7 +85,7 @@ func (r *Recorder) beginning(e engine.RunStarted) ([]byte, error) {
 	}
 	size := 0
 	for name, value := range e.Inputs {
-		text, err := encode(value)
+		text, err := report.Encode(value)
 		if err != nil {
 			return nil, fmt.Errorf("cannot encode input %s: %w", name, err)
 		}
@@ -141,7 +142,7 @@ func (r *Recorder) entry(e engine.Event) (entry, bool) {
 // other is an event that came to the engine after this package was written.
 func other(e engine.Event) (entry, bool) {
 	body := entry{kind: typeName(e), body: e}
-	if text, err := encode(e); err != nil || len(text) > maxOther || len(text) == 0 || text[0] != '{' {
+	if text, err := report.Encode(e); err != nil || len(text) > maxOther || len(text) == 0 || text[0] != '{' {
 		body.body = struct {
 			Cut cut `json:"cut"`
 		}{cut{body.kind: len(text)}}

@@ -9,7 +9,6 @@ import (
 	"hash/crc32"
 	"io"
 	"time"
-	"unicode"
 )
 
 // crcTable is CRC-32C, which the processor computes.
@@ -58,35 +57,6 @@ func sealed(line []byte) bool {
 	}
 	want := uint32(sum[0])<<24 | uint32(sum[1])<<16 | uint32(sum[2])<<8 | uint32(sum[3])
 	return crc32.Checksum(line[:at], crcTable) == want
-}
-
-// encode is JSON in one line, UTF-8, with < > & as they are; what a terminal would obey is escaped, because people look
-// at records.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	text := bytes.ToValidUTF8(bytes.TrimSuffix(b.Bytes(), []byte("\n")), []byte("\ufffd"))
-	if bytes.IndexFunc(text, obeyed) < 0 {
-		return text, nil
-	}
-	var escaped bytes.Buffer
-	for _, r := range string(text) {
-		if obeyed(r) { // outside of strings JSON has none
-			fmt.Fprintf(&escaped, `\u%04x`, r)
-		} else {
-			escaped.WriteRune(r)
-		}
-	}
-	return escaped.Bytes(), nil
-}
-
-// obeyed reports whether terminals act on a character that JSON allows in a string as it is.
-func obeyed(r rune) bool {
-	return r >= 0x7f && r <= 0x9f || r >= 0x7f && unicode.Is(unicode.Bidi_Control, r)
 }
 
 // scanner reads lines of any origin with bounded memory.

@@ -101,7 +101,7 @@ func (m *mask) object(text []byte) []byte {
 		}
 		keep := depth == 1 && structural[""][field] || depth == 2 && structural[top][field] || words[field][value]
 		if masked := m.text(value); !keep && masked != value {
-			literal, _ = encode(masked) // a string: never fails
+			literal, _ = report.Encode(masked) // a string: never fails
 		}
 		out.Write(literal)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/runner/report"
 )
 
 // Options of a recorder.
@@ -255,7 +256,7 @@ func (r *Recorder) line(e entry) ([]byte, error) {
 		h.Format, h.Version = Format, Version
 	}
 	for _, body := range []any{e.body, e.small} {
-		text, err := encode(body)
+		text, err := report.Encode(body)
 		if err != nil {
 			continue
 		}

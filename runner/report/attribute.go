@@ -99,7 +99,7 @@ func (f *form) render(b *strings.Builder, v any) {
 		}
 		b.WriteByte('}')
 	default: // inputs may hold Go numbers and slices
-		raw, err := encode(v)
+		raw, err := Encode(v)
 		if err != nil {
 			b.WriteString("?")
 			return

@@ -81,7 +81,7 @@ func (r *document) Close() error {
 			d.Diagnostics = append(d.Diagnostics, stepDiagnostic{step.Step.ID, step.Step.Item, one})
 		}
 	}
-	text, err := encode(d)
+	text, err := Encode(d)
 	if err != nil {
 		if flushed := r.flush(); flushed != nil {
 			return flushed

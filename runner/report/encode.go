@@ -7,9 +7,9 @@ import (
 	"unicode"
 )
 
-// encode is JSON in one line, UTF-8, with < > & as they are. What a terminal would obey, control characters beyond
+// Encode is JSON in one line, UTF-8, with < > & as they are. What a terminal would obey, control characters beyond
 // ASCII's and direction marks, is escaped: a person may well look at the JSON.
-func encode(v any) ([]byte, error) {
+func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -81,12 +81,12 @@ func (r *events) Emit(e engine.Event) {
 }
 
 func (r *events) line(now time.Time, kind string, e engine.Event) {
-	body, err := encode(e)
+	body, err := Encode(e)
 	if err != nil { // a plugin's JSON that is none
-		body, _ = encode(map[string]string{"error": fmt.Sprintf("cannot encode this event: %v", err)})
+		body, _ = Encode(map[string]string{"error": fmt.Sprintf("cannot encode this event: %v", err)})
 	}
 	r.seq++
-	start, _ := encode(head{EventsFormat, EventsVersion, r.seq, now.Format(time.RFC3339Nano), kind})
+	start, _ := Encode(head{EventsFormat, EventsVersion, r.seq, now.Format(time.RFC3339Nano), kind})
 	text := append(bytes.TrimSuffix(start, []byte("}")), ',')
 	text = append(text, bytes.TrimPrefix(r.hide.maskJSON(body), []byte("{"))...)
 	r.out.write(string(text) + "\n")

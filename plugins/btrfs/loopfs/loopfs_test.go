@@ -111,6 +111,9 @@ func TestFailureLeavesNothing(t *testing.T) {
 	_, err := loopfs.New(loopfs.Options{Size: 256 << 20, MkfsArgs: []string{"--no-such-option"}, Dir: dir})
 	var missing *loopfs.MissingError
 	if errors.As(err, &missing) {
+		if loopfs.Required(missing.What) {
+			t.Fatal(err)
+		}
 		t.Skip(err)
 	}
 	if err == nil || !strings.Contains(err.Error(), "mkfs.btrfs") {
@@ -123,6 +126,9 @@ func TestFailureLeavesNothing(t *testing.T) {
 
 func TestMissingProgramIsNamed(t *testing.T) {
 	if os.Geteuid() != 0 {
+		if loopfs.Required("root") {
+			t.Fatal("needs root")
+		}
 		t.Skip("needs root")
 	}
 	t.Setenv("PATH", t.TempDir())
