@@ -44,9 +44,14 @@ func TestAttempts(t *testing.T) {
 		result := r.apply(q, r.plan(q))
 		return q, outputs[SnapshotOutput](t, result.Outputs), result
 	}
-	q, out, result := take(1, 3, true)
-	if !out.Atomic || out.Attempts != 4 || len(result.Done) != 3 || sdk.HasErrors(result.Diagnostics) {
-		t.Errorf("together at the fourth attempt: %s", show(result))
+	q, out, result := take(1, 1, true)
+	// On a busy machine attempts in earnest fail too. Then nothing is kept, and there is a next time.
+	for n := 10; n < 20 && !out.Atomic; n++ {
+		same(t, "subvolumes", len(r.all()), 3)
+		q, out, result = take(n, 1, true)
+	}
+	if !out.Atomic || out.Attempts < 2 || len(result.Done) != 3 || sdk.HasErrors(result.Diagnostics) {
+		t.Errorf("together after a failed attempt: %s", show(result))
 	}
 	same(t, "subvolumes", len(r.all()), 6)
 	same(t, "of a second plan", len(r.plan(q).Changes), 0)

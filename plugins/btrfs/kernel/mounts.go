@@ -27,6 +27,27 @@ type MountedAt struct {
 // counts as mounted. Private mounts (such as that of a Filesystem), the layers of an overlay, and namespaces that are
 // only held by a bind mount are not seen.
 func (f *Filesystem) MountedSubvolumes() (map[uint64]MountedAt, error) {
+	// A mount that was undone between reading of it and asking it can't be decided. A second look does not see it, while
+	// one that is there to stay (say, below another mount) is as undecided as before.
+	const looks = 3
+	for look := 1; ; look++ {
+		mounted, err := f.mountedNow()
+		if err != nil || look == looks || allCertain(mounted) {
+			return mounted, err
+		}
+	}
+}
+
+func allCertain(mounted map[uint64]MountedAt) bool {
+	for _, at := range mounted {
+		if !at.Certain {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *Filesystem) mountedNow() (map[uint64]MountedAt, error) {
 	const op = "find the mounted subvolumes of filesystem"
 	all, err := mountTables()
 	if err != nil {
