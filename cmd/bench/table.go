@@ -31,7 +31,7 @@ func (b *bench) claim(what, figure, bound string, holds bool) {
 	verdict := "within bound"
 	b.claims++
 	if !holds {
-		verdict = "OVER bound"
+		verdict = "OUTSIDE bound"
 		b.exceeded++
 	}
 	b.printf("  %-*s %8s  %-24s  %s\n", nameWidth, what, figure, bound, verdict)
