@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
 )
@@ -245,18 +246,9 @@ const marker = "=== end of command"
 
 func open(t *testing.T, d *document) *session {
 	t.Helper()
-	missing := ""
-	if os.Geteuid() != 0 {
-		missing = "root"
-	} else if _, err := exec.LookPath("mkfs.btrfs"); err != nil {
-		missing = "btrfs-progs"
-	}
-	switch {
-	case missing == "":
-	case loopfs.Required("root") || loopfs.Required("btrfs"):
-		t.Fatalf("transcripts need %s", missing)
-	default:
-		t.Skipf("skipped: transcripts need %s", missing)
+	need.Root(t)
+	if _, err := exec.LookPath("mkfs.btrfs"); err != nil {
+		need.Missing(t, "btrfs", "transcripts need btrfs-progs")
 	}
 	coppice, err := binary()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
@@ -67,7 +68,7 @@ func TestScripts(t *testing.T) {
 				return false, fmt.Errorf("unknown condition %q", c)
 			}
 			_, err := exec.LookPath("mkfs.btrfs")
-			return os.Geteuid() == 0 && err == nil || loopfs.Required("btrfs"), nil
+			return os.Geteuid() == 0 && err == nil || need.Required("btrfs"), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "btrfs-with": btrfsWith, "past": past, "pin-oldest": pinOldest,

@@ -15,28 +15,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/sdk"
 )
 
 func mkfifo(path string) error { return syscall.Mkfifo(path, 0o600) }
 
-// needRoot skips, unless COPPICE_REQUIRE says that there must be root.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if slices.Contains(strings.Split(os.Getenv("COPPICE_REQUIRE"), ","), "root") {
-		t.Fatal("needs root")
-	}
-	t.Skip("needs root")
-}
-
 // tmpfs is a small filesystem.
 func tmpfs(t *testing.T, options string) string {
 	t.Helper()
-	needRoot(t)
+	need.Root(t)
 	dir := t.TempDir()
 	if err := syscall.Mount("coppice-test", dir, "tmpfs", 0, options); err != nil {
 		t.Skipf("cannot mount a tmpfs: %v", err)

@@ -6,8 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
+
+	"github.com/hbohlen/coppice/internal/need"
 )
 
 // versions is the comment in which the generators name themselves.
@@ -16,10 +17,7 @@ var versions = regexp.MustCompile(`(?m)^// [\t-]+ ?protoc.*\n`)
 // TestGeneratedCodeFitsTheProto generates again and compares.
 func TestGeneratedCodeFitsTheProto(t *testing.T) {
 	if _, err := exec.LookPath("protoc"); err != nil {
-		if strings.Contains(os.Getenv("COPPICE_REQUIRE"), "protoc") {
-			t.Fatal("protoc is missing: Debian's protobuf-compiler has it")
-		}
-		t.Skip("protoc is missing: Debian's protobuf-compiler has it")
+		need.Missing(t, "protoc", "protoc is missing: Debian's protobuf-compiler has it")
 	}
 	dir := t.TempDir()
 	run := func(name string, args ...string) {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel/mountinfo"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
@@ -50,7 +51,7 @@ func btrfs(t *testing.T, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath("btrfs")
 	if err != nil {
-		skip(t, "btrfs", "btrfs is not installed (Debian package btrfs-progs)")
+		need.Missing(t, "btrfs", "btrfs is not installed (Debian package btrfs-progs)")
 	}
 	var stderr bytes.Buffer
 	cmd := exec.Command(path, args...)
@@ -60,15 +61,6 @@ func btrfs(t *testing.T, args ...string) string {
 		t.Fatalf("btrfs %q: %v: %s", args, err, stderr.String())
 	}
 	return string(out)
-}
-
-// skip skips, unless COPPICE_REQUIRE says that it may not.
-func skip(t *testing.T, what, reason string) {
-	t.Helper()
-	if loopfs.Required(what) {
-		t.Fatal(reason)
-	}
-	t.Skip("skipped: " + reason)
 }
 
 func must(t *testing.T, err error) {

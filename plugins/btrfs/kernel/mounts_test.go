@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 )
@@ -108,7 +109,7 @@ func startContainer(t *testing.T, source, point string) (pid int) {
 	must(t, os.MkdirAll(point, 0o755))
 	unshare, err := exec.LookPath("unshare")
 	if err != nil {
-		skip(t, "root", "unshare is not installed (Debian package util-linux)")
+		need.Missing(t, "root", "unshare is not installed (Debian package util-linux)")
 	}
 	cmd := exec.Command(unshare, "--mount", "--propagation", "private", "sh", "-c", `mount --bind "$1" "$2" && echo ready && exec sleep 60`, "sh", source, point)
 	out, err := cmd.StdoutPipe()

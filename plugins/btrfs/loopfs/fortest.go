@@ -3,17 +3,16 @@ package loopfs
 import (
 	"errors"
 	"os"
-	"slices"
 	"strings"
+
+	"github.com/hbohlen/coppice/internal/need"
 )
 
 // T is the part of testing.TB that ForTest needs; naming it here keeps the testing package out of programs.
 type T interface {
-	Helper()
+	need.T
 	Cleanup(func())
 	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-	Skipf(format string, args ...any)
 	Logf(format string, args ...any)
 }
 
@@ -24,10 +23,10 @@ func ForTest(t T, o Options) *Filesystem {
 	t.Helper()
 	f, err := New(o)
 	var missing *MissingError
-	switch {
-	case errors.As(err, &missing) && !Required(missing.What):
-		t.Skipf("skipped: %v", err)
-	case err != nil:
+	if errors.As(err, &missing) {
+		need.Missing(t, missing.What, err.Error())
+	}
+	if err != nil {
 		t.Fatalf("cannot make a btrfs filesystem for the test: %v", err)
 	}
 	t.Cleanup(func() {
@@ -39,9 +38,4 @@ func ForTest(t T, o Options) *Filesystem {
 		}
 	})
 	return f
-}
-
-// Required reports whether COPPICE_REQUIRE names what.
-func Required(what string) bool {
-	return slices.Contains(strings.Split(os.Getenv("COPPICE_REQUIRE"), ","), what)
 }

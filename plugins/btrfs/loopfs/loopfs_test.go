@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel/mountinfo"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 )
@@ -111,10 +112,7 @@ func TestFailureLeavesNothing(t *testing.T) {
 	_, err := loopfs.New(loopfs.Options{Size: 256 << 20, MkfsArgs: []string{"--no-such-option"}, Dir: dir})
 	var missing *loopfs.MissingError
 	if errors.As(err, &missing) {
-		if loopfs.Required(missing.What) {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		need.Missing(t, missing.What, err.Error())
 	}
 	if err == nil || !strings.Contains(err.Error(), "mkfs.btrfs") {
 		t.Errorf("expected an error of mkfs.btrfs, found %v", err)
@@ -125,12 +123,7 @@ func TestFailureLeavesNothing(t *testing.T) {
 }
 
 func TestMissingProgramIsNamed(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if loopfs.Required("root") {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	need.Root(t)
 	t.Setenv("PATH", t.TempDir())
 	_, err := loopfs.New(loopfs.Options{})
 	var missing *loopfs.MissingError
@@ -183,9 +176,6 @@ func TestKilledProcessLeavesNoLoopDevice(t *testing.T) {
 			t.Fatal(err)
 		}
 		unix.Kill(os.Getpid(), unix.SIGKILL)
-	}
-	if testing.Short() {
-		t.Skip("short")
 	}
 	probe := loopfs.ForTest(t, loopfs.Options{Size: 256 << 20}) // skips where it is impossible
 	_ = probe
