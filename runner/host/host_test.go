@@ -14,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/sdk"
 	"github.com/hbohlen/coppice/sdk/protocol"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // newHost makes a host of hostile plugins and gathers what they log.
@@ -262,12 +265,7 @@ func sleepers(t *testing.T) []string {
 }
 
 func TestNoChildSurvivesClose(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if strings.Contains(os.Getenv("COPPICE_REQUIRE"), "root") {
-			t.Fatal("not root")
-		}
-		t.Skip("without root the promise is the process group only")
-	}
+	need.Root(t) // without, the promise is the process group only
 	h, _ := newHost(t, "good")
 	if _, err := plan(h, "good", "children", ""); err != nil {
 		t.Fatal(err)
@@ -289,12 +287,7 @@ func TestKilledHostLeavesNothing(t *testing.T) {
 		os.Stdout.WriteString("pid " + strconv.Itoa(h.running["good"].pid) + "\n")
 		select {}
 	}
-	if os.Geteuid() != 0 {
-		if strings.Contains(os.Getenv("COPPICE_REQUIRE"), "root") {
-			t.Fatal("not root")
-		}
-		t.Skip("without root the promise is the process group only")
-	}
+	need.Root(t) // without, the promise is the process group only
 	c := exec.Command("/proc/self/exe", "-test.run", "TestKilledHostLeavesNothing")
 	c.Env = append(os.Environ(), "BE_HOST=1")
 	out, err := c.StdoutPipe()
@@ -373,4 +366,18 @@ func waitFor(t *testing.T, done func() bool) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Errorf("still not so after 2 s; sleepers: %v", sleepers(t))
+}
+
+// The plugin's side of a deadline may end the call first; it is the runner's deadline all the same.
+func TestDeadlineOfThePluginsSide(t *testing.T) {
+	h, _ := newHost(t, "good")
+	if _, err := plan(h, "good", "echo", `{"text":"again"}`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer stop()
+	err := h.running["good"].classify(ctx, status.Error(codes.DeadlineExceeded, "stream terminated by RST_STREAM"))
+	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
+		t.Errorf("error: %v", err)
+	}
 }

@@ -189,10 +189,14 @@ func (p *process) broken(err error) error {
 // ends the process as well, since it does not answer.
 func (p *process) classify(ctx context.Context, err error) error {
 	var refusal *protocol.DomainError
-	switch {
-	case err == nil || errors.As(err, &refusal):
+	if err == nil || errors.As(err, &refusal) {
 		return err
-	case ctx.Err() != nil:
+	}
+	// gRPC tells the plugin of the deadline too, and the plugin's clock may be the first to strike.
+	if deadline, ok := ctx.Deadline(); ok && status.Code(err) == codes.DeadlineExceeded && time.Until(deadline) < time.Second {
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
 		p.kill()
 		return ctx.Err()
 	}
