@@ -70,13 +70,16 @@ func again() int {
 	return 0
 }
 
-// isolate makes the mounts of this namespace its own, with an empty /mnt.
+// isolate makes the mounts of this namespace its own, with an empty /mnt and an empty /run, where
+// coppice locks.
 func isolate() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("cannot leave the machine's mounts: %w", err)
 	}
-	if err := syscall.Mount("demo", "/mnt", "tmpfs", 0, "mode=0700"); err != nil {
-		return fmt.Errorf("cannot mount a file system in memory: %w", err)
+	for _, dir := range []string{"/mnt", "/run"} {
+		if err := syscall.Mount("demo", dir, "tmpfs", 0, "mode=0700"); err != nil {
+			return fmt.Errorf("cannot mount a file system in memory: %w", err)
+		}
 	}
 	return nil
 }
