@@ -137,7 +137,7 @@ var fieldMeaning = map[string]string{
 	"StepRef.label": "what people call the item", "StepResult.made": "what it has changed; only in a run", "Change.before": "attributes before",
 	"Change.after":  "attributes afterwards",
 	"Totals.create": "how many", "Totals.update": "how many", "Totals.delete": "how many", "Totals.run": "how many", "shownPlaybook.name": "the playbook's name",
-	"listedRun.resumes": "the run that it goes on from", "listedRun.instant": "the run's one time", "listedRun.changes": "what it has changed",
+	"listedRun.instant": "the run's one time", "listedRun.changes": "what it has changed",
 	"Totals.conditional": "changes of a preview that may not happen; they are in no other count",
 }
 

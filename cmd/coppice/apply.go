@@ -71,8 +71,15 @@ func (a *app) savePlan(s *session, file string, p *check.Program, text found, in
 	return nil
 }
 
-// writeWhole writes a file of mode 0600 so that it is never there in part.
+// writeWhole writes a file of mode 0600 so that it is never there in part. It replaces a regular file and nothing else:
+// no device, no symbolic link.
 func writeWhole(file string, data []byte) error {
+	switch there, err := os.Lstat(file); {
+	case err == nil && !there.Mode().IsRegular():
+		return fmt.Errorf("%s is there and no regular file; name another one", file)
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(file), ".coppice-plan-") // mode 0600
 	if err != nil {
 		return err
@@ -127,11 +134,11 @@ func (a *app) apply(parent context.Context, file string, flags inputFlags, wait 
 	defer s.close()
 	program, err := a.check(s.ctx, s.runner, found{f.File, []byte(f.Playbook)})
 	if err != nil {
-		return err
+		return s.stopped(err)
 	}
 	versions, err := a.pluginVersions(s.ctx, s, program)
 	if err != nil {
-		return err
+		return s.stopped(err)
 	}
 	for name, planned := range f.Plugins {
 		if versions[name] != planned {

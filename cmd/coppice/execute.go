@@ -85,7 +85,7 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 	defer s.close()
 	program, text, err := a.load(s.ctx, s.runner, arg)
 	if err != nil {
-		return err
+		return s.stopped(err)
 	}
 	inputs, err := a.resolve(program, e.inputs)
 	if err != nil {
@@ -120,6 +120,15 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 		return exit(code, nil)
 	}
 	return nil
+}
+
+// stopped is the error of a session before its first step: a plugin that can't be used after a signal was stopped by it.
+func (s *session) stopped(err error) error {
+	var failure exitError
+	if got := s.signals.received(); got != nil && errors.As(err, &failure) && failure.code == exitPlugin {
+		return exit(signalCode(got), errors.New("stopped before the first step"))
+	}
+	return err
 }
 
 // session is what every verb that executes has: plugins, signals, a report.

@@ -57,6 +57,14 @@ func pluginError(err error) error {
 	return exit(exitPlugin, err)
 }
 
+// signalCode is the exit code of a program that a signal, or something like one, has stopped.
+func signalCode(s os.Signal) int {
+	if n, ok := s.(syscall.Signal); ok {
+		return 128 + int(n)
+	}
+	return 128 + int(syscall.SIGTERM)
+}
+
 // runCode is the exit code of a report.
 func runCode(r *engine.Report, signal os.Signal) int {
 	switch r.Finished.Status {
@@ -65,10 +73,7 @@ func runCode(r *engine.Report, signal os.Signal) int {
 	case engine.RunTimedOut:
 		return exitTimedOut
 	case engine.RunCancelled:
-		if s, ok := signal.(syscall.Signal); ok {
-			return 128 + int(s)
-		}
-		return 128 + int(syscall.SIGTERM)
+		return signalCode(signal)
 	}
 	for _, step := range r.Steps {
 		if len(step.Made) > 0 {

@@ -104,7 +104,7 @@ func TestPurity(t *testing.T) {
 	}
 }
 
-// TestYAMLStaysInOnePackage and expr in another: both can then be replaced.
+// TestLibrariesBehindOnePackage: YAML stays in one package, expr in another: both can then be replaced.
 func TestLibrariesBehindOnePackage(t *testing.T) {
 	behind := map[string]string{
 		"go.yaml.in/yaml/v3":              "runner/playbook",

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -13,6 +13,7 @@ import (
 
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/host"
+	"github.com/hbohlen/coppice/runner/report"
 )
 
 // app is one invocation of the command.
@@ -52,6 +53,11 @@ func (a *app) main(args []string) int {
 		}
 		return code.code
 	}
+	var system *fs.PathError
+	if errors.As(err, &system) { // standard output, mostly
+		fmt.Fprintf(a.err, "coppice: %s\n", text(err))
+		return exitFailed
+	}
 	// What is left is cobra's: a wrong flag, verb or number of arguments.
 	fmt.Fprintf(a.err, "coppice: %s\n  see: %s --help\n", text(err), command.CommandPath())
 	return exitUsage
@@ -61,7 +67,7 @@ func (a *app) main(args []string) int {
 func text(err error) string {
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
 	for i := range lines {
-		lines[i] = diagnostic.Escape(lines[i])
+		lines[i] = diagnostic.Escape(strings.ReplaceAll(lines[i], "\t", "  "))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -76,7 +82,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: one document, or one event a line for run")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: one document, or one event a line for run, apply and runs show")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "leave nothing out: every kept snapshot, every log line")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
 	root.AddCommand(a.runCommand(), a.planCommand(), a.applyCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
@@ -87,7 +93,7 @@ func (a *app) root() *cobra.Command {
 // document prints a JSON document that says what it is: format and version
 // first, then the value under its key.
 func (a *app) document(format, key string, value any) error {
-	data, err := json.Marshal(value)
+	data, err := report.Encode(value)
 	if err != nil {
 		return exit(exitBug, err)
 	}

@@ -83,7 +83,6 @@ type listedRun struct {
 	Reason   string           `json:"reason,omitempty"`
 	Took     time.Duration    `json:"took_ns"` // of a run that has not ended, until the last that is known of it
 	Changes  engine.Totals    `json:"changes"`
-	Resumes  string           `json:"resumes,omitempty"`
 	Record   string           `json:"record"` // the file
 }
 
@@ -107,7 +106,7 @@ func (a *app) listRuns(playbook string, limit int, now time.Time) error {
 			break
 		}
 		l := listedRun{Run: s.Run, Playbook: s.Playbook, Started: s.Started, Instant: s.Instant, Status: s.Status,
-			Reason: s.Reason, Took: s.Took, Changes: s.Changes, Resumes: s.Resumes, Record: s.Path}
+			Reason: s.Reason, Took: s.Took, Changes: s.Changes, Record: s.Path}
 		if l.Started.IsZero() {
 			l.Started = s.Instant
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/runner/report"
 	"github.com/hbohlen/coppice/sdk/unit"
 )
 
@@ -37,7 +38,12 @@ func (a *app) showCommand() *cobra.Command {
 			}
 			shown := describePlaybook(p)
 			if a.json {
-				return json.NewEncoder(a.out).Encode(shown)
+				data, err := report.Encode(shown)
+				if err != nil {
+					return exit(exitBug, err)
+				}
+				_, err = fmt.Fprintf(a.out, "%s\n", data)
+				return err
 			}
 			return a.printPlaybook(shown)
 		},

@@ -28,7 +28,7 @@ func tmpfs(t *testing.T, options string) string {
 	need.Root(t)
 	dir := t.TempDir()
 	if err := syscall.Mount("coppice-test", dir, "tmpfs", 0, options); err != nil {
-		t.Skipf("cannot mount a tmpfs: %v", err)
+		need.Missing(t, "root", fmt.Sprintf("cannot mount a tmpfs: %v", err))
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {
