@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // TestTranscripts executes every console block, the blocks of one document in

@@ -13,10 +13,9 @@ const module = "github.com/hbohlen/coppice/"
 
 // order: a package may import packages of its own folder and of those named here.
 var order = map[string][]string{
-	"internal":  {},
 	"sdk":       {},
 	"playbooks": {},
-	"plugins":   {"sdk", "playbooks", "internal"},
+	"plugins":   {"sdk", "playbooks"},
 	"runner":    {"sdk"},
 	"cmd":       {"sdk", "playbooks", "plugins", "runner"},
 	"docs":      {"sdk", "playbooks", "plugins", "runner", "cmd"},

@@ -15,10 +15,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // TestMain lets the test binary be coppice: in scripts, and as its own plugins.

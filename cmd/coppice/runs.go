@@ -83,7 +83,8 @@ type listedRun struct {
 	Reason   string           `json:"reason,omitempty"`
 	Took     time.Duration    `json:"took_ns"` // of a run that has not ended, until the last that is known of it
 	Changes  engine.Totals    `json:"changes"`
-	Record   string           `json:"record"` // the file
+	Resumes  string           `json:"resumes,omitempty"` // the run that it goes on from
+	Record   string           `json:"record"`            // the file
 }
 
 func (a *app) listRuns(playbook string, limit int, now time.Time) error {
@@ -106,7 +107,7 @@ func (a *app) listRuns(playbook string, limit int, now time.Time) error {
 			break
 		}
 		l := listedRun{Run: s.Run, Playbook: s.Playbook, Started: s.Started, Instant: s.Instant, Status: s.Status,
-			Reason: s.Reason, Took: s.Took, Changes: s.Changes, Record: s.Path}
+			Reason: s.Reason, Took: s.Took, Changes: s.Changes, Resumes: s.Resumes, Record: s.Path}
 		if l.Started.IsZero() {
 			l.Started = s.Instant
 		}

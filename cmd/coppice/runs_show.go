@@ -84,6 +84,9 @@ func (p *recordPage) header(r *journal.Record, now time.Time) {
 	p.field("playbook", strings.TrimPrefix(r.Playbook+": "+r.Description, ": "))
 	p.field("file", r.File)
 	p.field("sha256", r.SHA256)
+	if r.Resumes != "" {
+		p.field("resumes", "run "+r.Resumes)
+	}
 	started := r.Started
 	if started.IsZero() {
 		started = r.Instant

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 	"github.com/hbohlen/coppice/sdk/protocol"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"

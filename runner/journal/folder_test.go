@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 func mkfifo(path string) error { return syscall.Mkfifo(path, 0o600) }

@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/hbohlen/coppice/internal/need"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // versions is the comment in which the generators name themselves.

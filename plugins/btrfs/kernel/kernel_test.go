@@ -10,10 +10,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel/mountinfo"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // oddNames are names that are legal and that programs get wrong.

@@ -11,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 func TestMountedSubvolumes(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/hbohlen/coppice/internal/need"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // T is the part of testing.TB that ForTest needs; naming it here keeps the testing package out of programs.

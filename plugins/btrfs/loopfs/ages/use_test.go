@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hbohlen/coppice/internal/need"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/ages"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // run returns the standard output of a program that must succeed, in UTC.

@@ -3,7 +3,7 @@ package need_test
 import (
 	"testing"
 
-	"github.com/hbohlen/coppice/internal/need"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 type recorder struct{ skipped, failed bool }
