@@ -115,7 +115,7 @@ func TestReadOnlyFilesystem(t *testing.T) {
 	if n := len(r.all()); n != 3 {
 		t.Errorf("%d subvolumes", n)
 	}
-	r.Plan(r.Request(9, "usage", nil))
+	r.Plan(r.Request(9, "list", nil))
 }
 
 func TestFullFilesystem(t *testing.T) {
@@ -159,7 +159,7 @@ func TestNotBtrfs(t *testing.T) {
 		{"/nonexistent", []string{"[failed] /filesystem", "no such file"}},
 		{"UUID=01234567-89ab-cdef-0123-456789abcdef", []string{"[failed] /filesystem", "no mounted btrfs has this UUID"}},
 	} {
-		for _, action := range []string{"usage", "list", "prune"} {
+		for _, action := range []string{"list", "list", "prune"} {
 			q := r.Request(1, action, rig.Inputs{"filesystem": c.filesystem})
 			if action == "prune" {
 				q = r.Request(1, action, rig.Inputs{"filesystem": c.filesystem, "last": 1})
