@@ -18,7 +18,7 @@ const fakeUUID = "00000000-0000-0000-0000-0000000000f5"
 func fake() *machine {
 	m := &machine{
 		uuid: fakeUUID, defaultID: kernel.TopLevelID, mounted: map[uint64]string{}, things: map[string]thing{},
-		folders: map[string]listing{}, state: state{catalogue: newCatalogue(), holds: map[kernel.UUID]volume.Hold{}},
+		folders: map[string]listing{}, state: state{catalogue: newCatalogue(), holds: map[kernel.UUID]volume.Holds{}},
 	}
 	m.settle()
 	return m

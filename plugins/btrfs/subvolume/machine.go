@@ -68,7 +68,7 @@ type state struct {
 	corrupt   []error          // records that can't be read
 	broken    map[string]error // the same by the name of the file
 	newest    time.Time        // instant of the newest record with a trusted clock, but one that was asked for
-	holds     map[kernel.UUID]volume.Hold
+	holds     map[kernel.UUID]volume.Holds
 	unheld    []error // holds that can't be read
 }
 

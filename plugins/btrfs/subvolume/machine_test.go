@@ -45,7 +45,7 @@ func TestProtections(t *testing.T) {
 	}
 	m.mounted[s.ID], m.defaultID = "mounted at /x", s.ID
 	m.with(s.Path+"/nested").change(s.Path+"/nested", func(n *subvolume) { n.ParentID = s.ID })
-	m.state.holds[s.UUID] = volume.Hold{Reason: "why", Until: fakeNow.Add(-1)}
+	m.state.holds[s.UUID] = volume.Holds{{Reason: "why", Until: fakeNow.Add(-1)}}
 	flags := func(c clock) string {
 		var all []string
 		for _, p := range m.protections(s, c) {

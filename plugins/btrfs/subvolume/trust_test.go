@@ -146,10 +146,10 @@ func TestPruneOnlyTheNamedSources(t *testing.T) {
 
 func TestHoldNamesAreCanonical(t *testing.T) {
 	id := "0d2eb4a8-1b9b-41fe-9d4e-fce85b1ad5de"
-	if _, _, err := volume.DecodeHold(id, []byte(`{}`)); err != nil {
+	if _, _, err := volume.DecodeHolds(id, []byte(`{}`)); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := volume.DecodeHold(strings.ToUpper(id), []byte(`{}`)); err == nil {
+	if _, _, err := volume.DecodeHolds(strings.ToUpper(id), []byte(`{}`)); err == nil {
 		t.Error("two files can hold one snapshot")
 	}
 }
