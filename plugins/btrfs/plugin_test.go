@@ -15,6 +15,8 @@ func TestDescribe(t *testing.T) {
 	}
 	want := map[string]sdk.Effect{
 		"create": sdk.Writes, "delete": sdk.Destroys, "list": sdk.Reads, "prune": sdk.Destroys, "snapshot": sdk.Writes, "usage": sdk.Reads,
+		"rename": sdk.Writes, "set_default": sdk.Writes, "property": sdk.Writes, "delete_tree": sdk.Destroys, "layout": sdk.Writes,
+		"quota": sdk.Writes, "limit": sdk.Writes, "quota_usage": sdk.Reads,
 	}
 	if len(d.Actions) != len(want) {
 		t.Errorf("%d actions", len(d.Actions))

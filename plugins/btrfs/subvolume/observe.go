@@ -140,7 +140,9 @@ func (m *machine) observeThings(f *kernel.Filesystem, paths ...string) {
 	for _, p := range paths {
 		if _, known := m.things[p]; !known {
 			var t thing
-			t.kind, t.found, t.err = f.Stat(p)
+			if now, is := m.onDisk(p); is {
+				t.kind, t.found, t.err = f.Stat(now)
+			}
 			m.things[p] = t
 		}
 	}

@@ -11,13 +11,14 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-// attributes is the After of a change that creates a subvolume.
+// attributes is the After of a change that creates a subvolume, and the Before of one that deletes it.
 type attributes struct {
 	Source     string    `json:"source,omitempty"` // of a snapshot
 	ParentUUID string    `json:"parent_uuid,omitempty"`
 	ReadOnly   bool      `json:"read_only"`
 	Managed    bool      `json:"managed"`
 	Created    time.Time `json:"created"`
+	Shape
 }
 
 func (a attributes) encode() json.RawMessage {
@@ -32,28 +33,125 @@ func (a attributes) encode() json.RawMessage {
 const plannedSeq = math.MaxUint64
 
 // overlay lays the changes that earlier steps have planned, and nobody has made yet, over what was observed: what they
-// create is there as planned, what they delete is gone. Changes of other filesystems and resources mean nothing here.
+// create is there as planned, what they delete is gone, what they update is as they leave it. Changes of other filesystems
+// and resources mean nothing here.
 func (m *machine) overlay(prior []sdk.Change) {
+	if len(prior) == 0 {
+		return
+	}
+	m.remember()
 	changed := false
 	for _, c := range prior {
-		if c.Resource.Type != volume.ResourceType || c.Resource.Scope != m.uuid {
+		if c.Resource.Scope != m.uuid {
 			continue
 		}
-		switch c.Kind {
-		case sdk.Create:
-			taken := func(s subvolume) bool { return s.Path == c.Resource.Name }
-			if !slices.ContainsFunc(m.subvolumes, taken) {
-				m.subvolumes = append(m.subvolumes, plannedSubvolume(c))
-			}
-		case sdk.Delete:
-			m.subvolumes = slices.DeleteFunc(m.subvolumes, func(s subvolume) bool {
-				return c.Resource.ID != "" && s.id() == c.Resource.ID || c.Resource.ID == "" && s.planned && s.Path == c.Resource.Name
-			})
+		switch c.Resource.Type {
+		case volume.ResourceType:
+			m.lay(c)
+			changed = true
+		case volume.FilesystemType:
+			m.layFilesystem(c)
+		case FileType:
+			m.layFile(c)
 		}
-		changed = true
 	}
 	if changed {
 		m.settle()
+	}
+}
+
+// lay lays one change of a subvolume.
+func (m *machine) lay(c sdk.Change) {
+	meant := func(s subvolume) bool {
+		return c.Resource.ID != "" && s.id() == c.Resource.ID || c.Resource.ID == "" && s.planned && s.Path == c.Resource.Name
+	}
+	switch c.Kind {
+	case sdk.Create:
+		taken := func(s subvolume) bool { return s.Path == c.Resource.Name }
+		if !slices.ContainsFunc(m.subvolumes, taken) {
+			s := plannedSubvolume(c)
+			s.ParentID = m.parentOf(s.Path)
+			m.subvolumes = append(m.subvolumes, s)
+		}
+	case sdk.Delete:
+		m.subvolumes = slices.DeleteFunc(m.subvolumes, meant)
+	case sdk.Update:
+		i := slices.IndexFunc(m.subvolumes, meant)
+		var to Properties
+		if i < 0 || json.Unmarshal(c.After, &to) != nil {
+			return
+		}
+		s := &m.subvolumes[i]
+		if to.ReadOnly != nil {
+			s.ReadOnly = *to.ReadOnly
+		}
+		s.shape = s.shape.with(to.Shape)
+		if to.Path != nil {
+			m.move(s.Path, *to.Path)
+			s.ParentID = m.parentOf(*to.Path)
+		}
+	}
+}
+
+// parentOf is the ID of the subvolume that one at a path lies in; 0 if that is planned.
+func (m *machine) parentOf(p string) uint64 {
+	id, depth := uint64(kernel.TopLevelID), 0
+	for _, s := range m.subvolumes {
+		if volume.Inside(s.Path, p) && len(s.Path) > depth {
+			id, depth = s.ID, len(s.Path)
+		}
+	}
+	return id
+}
+
+// move gives a subvolume, and all that is in it, another path.
+func (m *machine) move(from, to string) {
+	moved := func(p string) string {
+		if p == from || volume.Inside(from, p) {
+			return to + p[len(from):]
+		}
+		return p
+	}
+	for i := range m.subvolumes {
+		m.subvolumes[i].Path = moved(m.subvolumes[i].Path)
+	}
+	m.defaultPath = moved(m.defaultPath)
+	files := make(map[string]Shape, len(m.files))
+	for p, shape := range m.files {
+		files[moved(p)] = shape
+	}
+	m.files = files
+}
+
+// layFile lays one change of a file or directory.
+func (m *machine) layFile(c sdk.Change) {
+	var to Shape
+	if c.Kind == sdk.Update && json.Unmarshal(c.After, &to) == nil {
+		m.files[c.Resource.Name] = m.files[c.Resource.Name].with(to)
+	}
+}
+
+// layFilesystem lays one change of what the filesystem has once.
+func (m *machine) layFilesystem(c sdk.Change) {
+	var to FilesystemProperties
+	if c.Kind != sdk.Update || json.Unmarshal(c.After, &to) != nil {
+		return
+	}
+	if to.Quotas != "" {
+		m.quotas = to.Quotas
+	}
+	if to.Default == nil {
+		return
+	}
+	id, err := kernel.ParseUUID(to.DefaultUUID)
+	m.defaultID, m.defaultPath = 0, *to.Default
+	for _, s := range m.subvolumes {
+		if err == nil && s.UUID == id {
+			m.defaultID, m.defaultPath = s.ID, ""
+		}
+	}
+	if *to.Default == "/" {
+		m.defaultID, m.defaultPath = kernel.TopLevelID, ""
 	}
 }
 
@@ -63,7 +161,7 @@ func plannedSubvolume(c sdk.Change) subvolume {
 	if json.Unmarshal(c.After, &a) != nil {
 		a = attributes{} // of another plugin: nothing is known but that it is there
 	}
-	s := subvolume{planned: true, source: a.Source, unmanaged: "it is no snapshot of coppice"}
+	s := subvolume{planned: true, source: a.Source, unmanaged: "it is no snapshot of coppice", shape: a.Shape}
 	s.Path = c.Resource.Name
 	s.ReadOnly = a.ReadOnly
 	s.OTime = a.Created.UTC()
