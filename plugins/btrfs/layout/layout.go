@@ -79,6 +79,13 @@ func reservedError(input, path string) *sdk.Error {
 	return sdk.InvalidInput(input, "%q is reserved for coppice's own records", path)
 }
 
+// refuse is for an input that is right as such, and can't be had on this machine as it is.
+func refuse(input, advice, format string, args ...any) *sdk.Error {
+	e := volume.Refuse(advice, format, args...)
+	e.Path = input
+	return e
+}
+
 // warning is a warning about an input.
 func warning(input, advice, format string, args ...any) sdk.Diagnostic {
 	d := volume.Warn(advice, format, args...)

@@ -97,6 +97,9 @@ func planLayout(v *subvolume.View, o observed, all []wanted, strict bool, instan
 
 // missing plans one that is to be made.
 func (p *layoutPlanner) missing(w wanted, fact *layoutFact) error {
+	if kind, other, err := p.v.Other(w.path); err == nil && other {
+		return refuse(w.input+"/path", "move it away, run this again, and move what is in it into the new subvolume", "%q is a %v, not a subvolume", w.path, kind)
+	}
 	if err := p.v.Creatable(w.input+"/path", w.path); err != nil {
 		return err
 	}
@@ -223,5 +226,7 @@ func (p *layoutPlanner) leaves(w wanted, t target, to storage) error {
 func (p *layoutPlanner) change(c sdk.Change, item layoutItem) {
 	p.planned.Changes = append(p.planned.Changes, c)
 	p.planned.Private.Items = append(p.planned.Private.Items, item)
-	p.v.Lay(c)
+	if item.Create { // others can lie in it
+		p.v.Lay(c)
+	}
 }

@@ -147,9 +147,9 @@ func (q quotas) mayLimit(input string, s subvolume.Seen) error {
 	_, counted := q.groups[s.ID]
 	switch {
 	case q.mode == kernel.QuotaOff:
-		return volume.Invalid(input, "switch them on first, with btrfs.quota; that is never done silently", "%q can't be limited: quotas are off", s.Path)
+		return refuse(input, "switch them on first, with btrfs.quota; that is never done silently", "%q can't be limited: quotas are off", s.Path)
 	case !counted && !s.Planned && !q.changed:
-		return volume.Invalid(input, fmt.Sprintf("make it with \"btrfs qgroup create 0/%d\"", s.ID), "%q has no quota group: somebody has removed it", s.Path)
+		return refuse(input, fmt.Sprintf("make it with \"btrfs qgroup create 0/%d\"", s.ID), "%q has no quota group: somebody has removed it", s.Path)
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func mayQuota(v *subvolume.View, q quotas, in QuotaInput) error {
 	}
 	switch to := kernel.QuotaMode(in.Mode); {
 	case q.mode != kernel.QuotaOff && to != kernel.QuotaOff:
-		return volume.Invalid("/mode", fmt.Sprintf("switch them off first, with a step that has mode: off; that ends %d limits", q.limits()),
+		return refuse("/mode", fmt.Sprintf("switch them off first, with a step that has mode: off; that ends %d limits", q.limits()),
 			"quotas are %s, and the kernel does not exchange one mode for the other: it would say nothing and leave them %s", q.mode, q.mode)
 	case to == kernel.QuotaSimple && !q.marked && !in.AcknowledgeIncompat:
 		return volume.Invalid("/acknowledge_incompat", "set it to true if no older kernel (a rescue system, the previous one in the boot menu) will ever have to mount this filesystem",
