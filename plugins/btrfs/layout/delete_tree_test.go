@@ -29,7 +29,7 @@ func TestDeleteTree(t *testing.T) {
 		r.Create(name+"/in", name+"/dir/in", name+"/in/deep", name+"/in/deep/"+name)
 		r.Btrfs("property", "set", "-ts", r.FS.Path(name), "ro", "true")
 		r.Btrfs("property", "set", "-ts", r.FS.Path(name+"/in/deep"), "ro", "true")
-		r.refused("delete_tree", trees(false, name), "4 other subvolumes lie in", "recursive: true")
+		r.refused("delete_tree", trees(false, name), "other subvolumes (4) lie in", "recursive: true")
 		ids := map[string]string{}
 		for _, p := range r.listed() {
 			ids[p] = r.UUIDOf(p)

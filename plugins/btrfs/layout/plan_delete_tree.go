@@ -159,7 +159,7 @@ func chooseTrees(v *subvolume.View, in DeleteTreeInput) (going []subvolume.Seen,
 			}
 		}
 		if len(nested) > 0 && !in.Recursive {
-			errs = append(errs, volume.Invalid(input, "with recursive: true they are deleted too", "%d other subvolumes lie in %q, such as %s", len(nested), s.Path, nested[0]))
+			errs = append(errs, volume.Invalid(input, "with recursive: true they are deleted too", "other subvolumes (%d) lie in %q, such as %s", len(nested), s.Path, nested[0]))
 		}
 	}
 	for _, s := range v.All() {

@@ -59,10 +59,11 @@ type layoutPlanner struct {
 	facts   layoutFacts
 	errs    []error
 	after   map[string]storage // of the subvolumes that this plan makes or changes
+	kept    map[kept][]string  // names of those with files that keep something
 }
 
 func planLayout(v *subvolume.View, o observed, all []wanted, strict bool, instant time.Time) (layoutPlan, error) {
-	p := &layoutPlanner{v: v, o: o, strict: strict, instant: instant, after: map[string]storage{}}
+	p := &layoutPlanner{v: v, o: o, strict: strict, instant: instant, after: map[string]storage{}, kept: map[kept][]string{}}
 	p.planned.Outputs = Output{Created: []string{}, Changed: []string{}, Unchanged: []string{}}
 	p.facts.Filesystem = v.UUID()
 	for _, w := range all {
@@ -81,6 +82,11 @@ func planLayout(v *subvolume.View, o observed, all []wanted, strict bool, instan
 	}
 	if len(p.planned.Changes) == 0 && len(p.errs) > 0 {
 		return layoutPlan{}, errors.Join(p.errs...)
+	}
+	for _, k := range []kept{keptCompression, keptNoCow} {
+		if names := p.kept[k]; len(names) > 0 {
+			p.planned.Diagnostics = append(p.planned.Diagnostics, warning("/subvolumes", k.advice(), "%s", k.words(names...)))
+		}
 	}
 	for _, err := range p.errs {
 		p.planned.Diagnostics = append(p.planned.Diagnostics, sdk.Diagnose(err)...)
@@ -204,21 +210,25 @@ func (p *layoutPlanner) existing(w wanted, s subvolume.Seen, fact *layoutFact) e
 	return nil
 }
 
-// leaves tells what of the entry can't be done for what is there already: a warning, or an error if that is asked for.
+// leaves tells what of the entry can't be done for what is there already: a warning, or an error if that is asked for. What
+// files keep is one warning for all entries.
 func (p *layoutPlanner) leaves(w wanted, t target, to storage) error {
 	var errs []error
-	tell := func(advice, words string) {
-		if p.strict {
-			errs = append(errs, volume.Invalid(w.input, advice, "%s", words))
-			return
-		}
-		p.planned.Diagnostics = append(p.planned.Diagnostics, warning(w.input, advice, "%s", words))
-	}
-	if words := t.stays(to); words != "" {
-		tell(t.staysAdvice(to), words)
+	switch k := t.keeps(to); {
+	case k == keptNothing:
+	case p.strict:
+		errs = append(errs, refuse(w.input, k.advice(), "%s", k.words(fmt.Sprintf("%q", w.path))))
+	default:
+		p.kept[k] = append(p.kept[k], fmt.Sprintf("%q", w.path))
 	}
 	if words := w.owned(t); words != "" && !t.sub.Planned {
-		tell("change it with chmod or chown", fmt.Sprintf("%q has %s: only new subvolumes get them", w.path, words))
+		const advice = "change it with chmod or chown"
+		words = fmt.Sprintf("%q has %s: only new subvolumes get them", w.path, words)
+		if p.strict {
+			errs = append(errs, refuse(w.input, advice, "%s", words))
+		} else {
+			p.planned.Diagnostics = append(p.planned.Diagnostics, warning(w.input, advice, "%s", words))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -89,8 +89,12 @@ func planProperty(v *subvolume.View, t target, in PropertyInput, instant time.Ti
 			planned.Diagnostics = append(planned.Diagnostics, warning("/read_only", "", "%q is %s: whoever writes there fails from now on", t.path, where))
 		}
 	}
-	if left := t.stays(to); left != "" {
-		planned.Diagnostics = append(planned.Diagnostics, warning("/path", t.staysAdvice(to), "%s", left))
+	if k := t.keeps(to); k != keptNothing {
+		words := k.words(fmt.Sprintf("%q", shownPath(t.path)))
+		if t.kind == kernel.EntryFile {
+			words = fmt.Sprintf("the data that is in %q already stays as it is", t.path)
+		}
+		planned.Diagnostics = append(planned.Diagnostics, warning("/path", k.advice(), "%s", words))
 	}
 	planned.Private.Set = true
 	planned.Changes = []sdk.Change{subvolume.UpdateOf(resource, strings.Join(words, ", "), changes[0], changes[1])}

@@ -56,7 +56,7 @@ func planQuota(v *subvolume.View, q quotas, in QuotaInput) (quotaPlan, error) {
 		return planned, err
 	}
 	if limits := q.limits(); to == kernel.QuotaOff && limits > 0 {
-		planned.Diagnostics = append(planned.Diagnostics, warning("/mode", "btrfs.quota_usage lists them", "%d limits are lost", limits))
+		planned.Diagnostics = append(planned.Diagnostics, warning("/mode", "btrfs.quota_usage lists them", "all limits (%d) are lost", limits))
 	}
 	planned.Changes = []sdk.Change{{
 		Kind: sdk.Update, Resource: resource, Summary: map[kernel.QuotaMode]string{
@@ -75,7 +75,7 @@ func mayQuota(v *subvolume.View, q quotas, in QuotaInput) error {
 	}
 	switch to := kernel.QuotaMode(in.Mode); {
 	case q.mode != kernel.QuotaOff && to != kernel.QuotaOff:
-		return refuse("/mode", fmt.Sprintf("switch them off first, with a step that has mode: off; that ends %d limits", q.limits()),
+		return refuse("/mode", fmt.Sprintf("switch them off first, with a step that has mode: off; that ends all limits (%d)", q.limits()),
 			"quotas are %s, and the kernel does not exchange one mode for the other: it would say nothing and leave them %s", q.mode, q.mode)
 	case to == kernel.QuotaSimple && !q.marked && !in.AcknowledgeIncompat:
 		return volume.Invalid("/acknowledge_incompat", "set it to true if no older kernel (a rescue system, the previous one in the boot menu) will ever have to mount this filesystem",

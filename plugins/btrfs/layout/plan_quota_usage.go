@@ -9,7 +9,7 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-func planQuotaUsage(v *subvolume.View, q quotas, under string) sdk.Planned[QuotaUsageOutput, sdk.None] {
+func planQuotaUsage(v *subvolume.View, q quotas, in QuotaUsageInput, under string) sdk.Planned[QuotaUsageOutput, sdk.None] {
 	var planned sdk.Planned[QuotaUsageOutput, sdk.None]
 	out := QuotaUsageOutput{Mode: string(q.mode), Inconsistent: q.inconsistent || q.rescanning, Groups: []GroupUsage{}}
 	byID := map[uint64]subvolume.Seen{}
@@ -36,7 +36,12 @@ func planQuotaUsage(v *subvolume.View, q quotas, under string) sdk.Planned[Quota
 			continue
 		}
 		out.Groups = append(out.Groups, u)
-		out.Fullest = max(out.Fullest, part(g.Referenced, g.MaxReferenced), part(g.Exclusive, g.MaxExclusive))
+		used := max(part(g.Referenced, g.MaxReferenced), part(g.Exclusive, g.MaxExclusive))
+		out.Fullest = max(out.Fullest, used)
+		if in.RequireBelow > 0 && used > in.RequireBelow {
+			planned.Diagnostics = append(planned.Diagnostics, volume.ItemError(refuse("/require_below", "delete what is not needed, or raise the limit with btrfs.limit",
+				"%s uses %.0f %% of its limit, more than %.0f %%", u.name(), 100*used, 100*in.RequireBelow)))
+		}
 	}
 	if q.changed {
 		planned.Unknown = []string{"/groups", "/fullest"}
@@ -50,6 +55,14 @@ func planQuotaUsage(v *subvolume.View, q quotas, under string) sdk.Planned[Quota
 		planned.Diagnostics = append(planned.Diagnostics, volume.Warn("btrfs.quota with mode: classic counts anew", "the numbers are not right until all data has been counted"))
 	}
 	return planned
+}
+
+// name is the group in messages.
+func (u GroupUsage) name() string {
+	if u.Path == "" {
+		return "quota group " + u.Group
+	}
+	return fmt.Sprintf("%q", u.Path)
 }
 
 func usageOf(g kernel.QuotaGroup) GroupUsage {

@@ -77,7 +77,7 @@ func TestQuota(t *testing.T) {
 	r.refused("quota", rig.Inputs{"mode": "simple", "acknowledge_incompat": true}, "quotas are classic", "mode: off")
 	r.Run(r.Request(1, "limit", rig.Inputs{"subvolume": "a", "max_referenced": 8 << 20}))
 	p, _ = r.converges("quota", rig.Inputs{"mode": "off"})
-	rig.Contains(t, rig.Told(p.Diagnostics), "1 limits are lost")
+	rig.Contains(t, rig.Told(p.Diagnostics), "all limits (1) are lost")
 	r.refused("quota", rig.Inputs{"mode": "simple"}, "kernels before 6.7 can't mount it", "/acknowledge_incompat")
 	r.converges("quota", rig.Inputs{"mode": "simple", "acknowledge_incompat": true})
 	r.Write("a/more", strings.Repeat("x", 1<<20))
@@ -154,7 +154,9 @@ func TestLimit(t *testing.T) {
 	r.Btrfs("filesystem", "sync", r.FS.Mount)
 	p, _ := r.converges("limit", rig.Inputs{"subvolume": odd[0], "max_referenced": 1 << 20})
 	rig.Contains(t, rig.Told(p.Diagnostics), "uses more than the limit already")
-	if out := r.agree(); out.Fullest < 1 {
+	p = r.plans("quota_usage", rig.Inputs{"require_below": 0.9})
+	rig.Contains(t, rig.Told(p.Diagnostics), "error [failed] /require_below", `"with space" uses`)
+	if out := rig.Outputs[QuotaUsageOutput](t, p.Outputs); out.Fullest <= 1 {
 		t.Errorf("fullest is %v", out.Fullest)
 	}
 	p = r.plans("layout", rig.Inputs{"subvolumes": []rig.Inputs{{"path": odd[0] + "/in"}}})

@@ -31,6 +31,6 @@ func quotaUsageAction(h volume.Host) sdk.Action {
 		if err != nil {
 			return planned, err
 		}
-		return planQuotaUsage(v, q, under), nil
+		return planQuotaUsage(v, q, in, under), nil
 	})
 }

@@ -96,7 +96,8 @@ type LimitOutput struct {
 // QuotaUsageInput is the input of btrfs.quota_usage.
 type QuotaUsageInput struct {
 	volume.Target
-	Under string `json:"under" default:"" doc:"Only subvolumes below this path from the filesystem's top level; empty: all, and the groups of groups."`
+	Under        string  `json:"under" default:"" doc:"Only subvolumes below this path from the filesystem's top level; empty: all, and the groups of groups."`
+	RequireBelow float64 `json:"require_below" default:"0" min:"0" max:"1" doc:"Fail when more than this part of a limit is used, as 0.9; 0: whatever is used."`
 }
 
 // QuotaUsageOutput is the output of btrfs.quota_usage.

@@ -70,24 +70,38 @@ func shapes(from, to storage) (before, after subvolume.Shape, words []string) {
 	return before, after, words
 }
 
-// stays says what a change of storage does not do to the data that is there; "": there is none.
-func (t target) stays(to storage) string {
-	if t.empty || t.storage == to {
-		return ""
+// kept is what a change of storage does not do to the data that is there.
+type kept int
+
+const (
+	keptNothing kept = iota
+	keptNoCow
+	keptCompression
+)
+
+// keeps finds out what data that is there keeps.
+func (t target) keeps(to storage) kept {
+	switch {
+	case t.empty || t.storage == to:
+		return keptNothing
+	case t.noCow != to.noCow:
+		return keptNoCow
 	}
-	what := "files that are in %q already keep what they have"
-	if t.kind == kernel.EntryFile {
-		what = "the data that is in %q already stays as it is"
-	}
-	return fmt.Sprintf(what, shownPath(t.path))
+	return keptCompression
 }
 
-// staysAdvice is what helps.
-func (t target) staysAdvice(to storage) string {
-	if t.noCow != to.noCow {
+// advice is what helps.
+func (k kept) advice() string {
+	if k == keptNoCow {
 		return "copy them anew (cp --reflink=never) into a folder that is made after this; a file changes its copy on write at no other time"
 	}
 	return "\"btrfs filesystem defragment -r\" with -c compresses existing files; it gives up what they share with snapshots"
+}
+
+// words say it about some paths, in quotes.
+func (k kept) words(paths ...string) string {
+	what := map[kept]string{keptNoCow: "copy on write", keptCompression: "compression"}[k]
+	return fmt.Sprintf("files that are in %s already keep the %s that they have", strings.Join(paths, ", "), what)
 }
 
 func shownPath(path string) string {
