@@ -23,8 +23,14 @@ type felling struct {
 	view  *subvolume.View
 	guard guard
 
-	opened map[kernel.UUID]int // the operations that made those writable that have not gone yet
+	opened map[kernel.UUID]opening // those that were made writable and have not gone yet
 	gone   map[kernel.UUID]bool
+}
+
+// opening is what has made one writable.
+type opening struct {
+	operation int
+	path      string // a plan has no bytes that are not UTF-8, a filesystem may
 }
 
 func applyDeleteTree(ctx context.Context, h volume.Host, c *sdk.Call, in DeleteTreeInput, private deleteTreePrivate) (DeleteTreeOutput, error) {
@@ -42,7 +48,7 @@ func applyDeleteTree(ctx context.Context, h volume.Host, c *sdk.Call, in DeleteT
 	}
 	defer release()
 	d := &felling{h: h, c: c, f: f, private: private, watch: volume.NewWatch(h, f),
-		going: map[kernel.UUID]bool{}, opened: map[kernel.UUID]int{}, gone: map[kernel.UUID]bool{}}
+		going: map[kernel.UUID]bool{}, opened: map[kernel.UUID]opening{}, gone: map[kernel.UUID]bool{}}
 	defer d.watch.Close()
 	for _, o := range private.Operations {
 		d.going[o.UUID] = true
@@ -122,7 +128,7 @@ func (d *felling) one(ctx context.Context, i int, o operation) error {
 	if !there {
 		return nil
 	}
-	if s.Path != o.Path {
+	if string([]rune(s.Path)) != o.Path { // as JSON has it
 		return volume.Drifted("cannot delete %q: the subvolume is at %q now", o.Path, s.Path)
 	}
 	if words, _ := d.guard.stays(s); words != "" {
@@ -132,10 +138,10 @@ func (d *felling) one(ctx context.Context, i int, o operation) error {
 		if !s.ReadOnly {
 			return nil
 		}
-		if err := d.f.SetReadOnly(o.Path, o.UUID, false); err != nil {
+		if err := d.f.SetReadOnly(s.Path, o.UUID, false); err != nil {
 			return volume.Explain("", err)
 		}
-		d.opened[o.UUID] = i
+		d.opened[o.UUID] = opening{i, s.Path}
 		return nil
 	}
 	err = d.f.DeleteByUUID(s.ID, o.UUID)
@@ -146,8 +152,8 @@ func (d *felling) one(ctx context.Context, i int, o operation) error {
 		return volume.Explain("", fmt.Errorf("cannot delete %q: %w", o.Path, err))
 	}
 	d.gone[o.UUID] = true
-	if opening, was := d.opened[o.UUID]; was { // only now nothing can undo it
-		d.c.Done(opening)
+	if open, was := d.opened[o.UUID]; was { // only now nothing can undo it
+		d.c.Done(open.operation)
 		delete(d.opened, o.UUID)
 	}
 	d.c.Done(i)
@@ -158,10 +164,11 @@ func (d *felling) one(ctx context.Context, i int, o operation) error {
 func (d *felling) close() error {
 	var errs []error
 	for i, o := range d.private.Operations {
-		if opening, open := d.opened[o.UUID]; !open || opening != i {
+		open, was := d.opened[o.UUID]
+		if !was || open.operation != i {
 			continue
 		}
-		if err := d.f.SetReadOnly(o.Path, o.UUID, true); err != nil && !errors.Is(err, kernel.ErrNotFound) {
+		if err := d.f.SetReadOnly(open.path, o.UUID, true); err != nil && !errors.Is(err, kernel.ErrNotFound) {
 			d.c.Done(i)
 			errs = append(errs, volume.Refuse("make it read-only with btrfs.property", "%q was read-only and stays writable: %v", o.Path, err))
 			continue

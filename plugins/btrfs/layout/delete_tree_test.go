@@ -51,6 +51,10 @@ func TestDeleteTree(t *testing.T) {
 	if got := r.listed(); len(got) != len(odd) {
 		t.Errorf("left: %q", got)
 	}
+	// What is inside may have a name that is no text.
+	r.Create("outer", "outer/bad\xff\xfe", "outer/bad\xff\xfe/in")
+	r.Btrfs("property", "set", "-ts", r.FS.Path("outer/bad\xff\xfe"), "ro", "true")
+	r.converges("delete_tree", trees(true, "outer"))
 	// By UUID, an inner one without the outer one, and each once.
 	r.Create("a", "a/b", "a/b/c")
 	id := r.UUIDOf("a/b/c")
