@@ -109,6 +109,15 @@ const (
 // CompressionKinds are those that compress, as the kernel calls them (fs/btrfs/props.c).
 var CompressionKinds = []string{"zlib", "lzo", "zstd"}
 
+// InheritedCompression is what a new subvolume has where the subvolume around it has this one: the kernel hands down only what
+// compresses (fs/btrfs/props.c, prop_compression_extract).
+func InheritedCompression(around string) string {
+	if around == CompressionNone {
+		return CompressionDefault
+	}
+	return around
+}
+
 const compressionProperty = "btrfs.compression"
 
 // Compression is what the property says: CompressionDefault when there is none, so that the mount option decides;

@@ -95,8 +95,8 @@ func TestLayoutInUse(t *testing.T) {
 	rig.Contains(t, string(p.Changes[2].Before)+string(p.Changes[2].After), `{"compression":"zlib","no_cow":false}{"compression":"default","no_cow":true}`)
 	told := rig.Told(p.Diagnostics)
 	rig.Contains(t, told,
-		`warning [] /subvolumes: files that are in "data" already keep the compression`, `defragment`,
-		`warning [] /subvolumes: files that are in "db" already keep the copy on write`, `cp --reflink=never`,
+		`warning [] /subvolumes: files and folders that are in "data" already keep the compression`, `defragment`,
+		`warning [] /subvolumes: files and folders that are in "db" already keep the copy on write`, `cp -a --reflink=never`,
 		`warning [] /subvolumes/3: "same" has mode 0755, not 0700`,
 		`error [invalid] /subvolumes/4/path: the subvolume "sealed" is read-only`,
 		`error [failed] /subvolumes/5/path: "folder" is a directory, not a subvolume (move it away`,
@@ -116,7 +116,7 @@ func TestLayoutInUse(t *testing.T) {
 	in = rig.Inputs{"strict": true, "subvolumes": []rig.Inputs{{"path": "strict", "no_cow": true}, {"path": "same", "mode": "0700"}, {"path": "new2"}}}
 	p = r.plans("layout", in)
 	rig.Same(t, "changes", rig.Names(p.Changes), []string{"create new2"})
-	rig.Contains(t, rig.Told(p.Diagnostics), `error [failed] /subvolumes/0: files that are in "strict" already`, `error [failed] /subvolumes/1: "same" has mode 0755`)
+	rig.Contains(t, rig.Told(p.Diagnostics), `error [failed] /subvolumes/0: files and folders that are in "strict" already`, `error [failed] /subvolumes/1: "same" has mode 0755`)
 }
 
 func TestLayoutRefused(t *testing.T) {

@@ -41,10 +41,8 @@ func observeTarget(f *kernel.Filesystem, v *subvolume.View, path string) (target
 	if isSubvolume {
 		t.sub = &s
 		if s.Planned && s.ParentUUID.IsZero() { // it will be made empty
-			t.found, t.kind, t.empty = true, kernel.EntrySubvolume, true
-			inherited, err := inherit(f, v, path)
-			t.compression = inherited
-			t.storage = t.storage.with(s.Shape)
+			t.found, t.kind, t.empty = true, kernel.EntrySubvolume, !holds(v, path)
+			err := t.inherit(f, s)
 			return t, err
 		}
 	}
@@ -67,7 +65,10 @@ func observeTarget(f *kernel.Filesystem, v *subvolume.View, path string) (target
 	t.found, t.kind, t.inode = true, node.Kind(), node.Inode()
 	t.mode = node.Mode()
 	t.uid, t.gid = node.Owner()
-	if t.empty, err = node.Empty(); err != nil {
+	if t.empty, err = node.Empty(); err == nil && t.kind != kernel.EntryFile && v.Overlaid() {
+		t.empty, err = emptied(f, v, path, now)
+	}
+	if err != nil {
 		return t, volume.Explain("/path", err)
 	}
 	if t.storage, err = storageOf(node); err != nil {
@@ -76,23 +77,58 @@ func observeTarget(f *kernel.Filesystem, v *subvolume.View, path string) (target
 	if isSubvolume {
 		t.storage = t.storage.with(s.Shape)
 	} else {
-		t.storage = t.storage.with(v.FileShape(path))
+		t.storage = t.storage.with(v.FileShape(shownPath(path)))
 	}
 	return t, nil
 }
 
-// inherit is the compression of a subvolume that is yet to be made at a path: the kernel gives it that of the subvolume around
-// it, and copy on write whatever the folder says.
-func inherit(f *kernel.Filesystem, v *subvolume.View, path string) (string, error) {
-	around, _ := v.Around(volume.ParentOf(path)) // or the top level, whose path is ""
-	t, err := observeTarget(f, v, around.Path)
-	if err == nil {
-		err = t.unreadable
+// holds reports whether a subvolume will be directly in a folder.
+func holds(v *subvolume.View, path string) bool {
+	for _, s := range v.All() {
+		if volume.ParentOf(s.Path) == path {
+			return true
+		}
 	}
-	if err != nil || !t.found {
-		return kernel.CompressionDefault, err
+	return false
+}
+
+// emptied reports whether nothing will be in a folder that is somewhere now: subvolumes in it can come and go.
+func emptied(f *kernel.Filesystem, v *subvolume.View, path, now string) (bool, error) {
+	if holds(v, path) {
+		return false, nil
 	}
-	return t.compression, nil
+	around, _ := v.Around(path)
+	dir, err := f.OpenDir(now)
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	entries, err := dir.ReadEntries()
+	for _, e := range entries {
+		if e.Type != kernel.EntrySubvolume || around.Planned { // of a snapshot: a folder stands for it
+			return false, err
+		}
+	}
+	return true, err
+}
+
+// inherit finds the storage of an empty subvolume that is not made yet. Copy on write it has whatever the folder says.
+func (t *target) inherit(f *kernel.Filesystem, s subvolume.Seen) error {
+	t.storage = storage{compression: kernel.CompressionDefault}
+	if s.Shape.Compression == "" {
+		node, err := f.OpenNode(s.CompressionOf)
+		if err != nil {
+			return volume.Explain("/path", err)
+		}
+		defer node.Close()
+		around, err := node.Compression()
+		if err != nil {
+			return volume.Explain("/path", err)
+		}
+		t.compression = kernel.InheritedCompression(around)
+	}
+	t.storage = t.storage.with(s.Shape)
+	return nil
 }
 
 func storageOf(node *kernel.Node) (s storage, err error) {

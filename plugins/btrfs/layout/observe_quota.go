@@ -31,7 +31,7 @@ func observeQuotas(f *kernel.Filesystem, v *subvolume.View) (quotas, error) {
 			return q, volume.Explain("", err)
 		}
 	}
-	if laid := kernel.QuotaMode(v.Quotas()); laid != "" && laid != q.mode {
+	if laid := kernel.QuotaMode(v.Quotas()); laid != "" {
 		q = quotas{mode: laid, marked: q.marked || laid == kernel.QuotaSimple, changed: true, groups: map[uint64]kernel.QuotaGroup{}}
 	}
 	for _, g := range q.sorted {

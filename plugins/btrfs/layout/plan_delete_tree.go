@@ -195,7 +195,7 @@ func (g guard) stays(s subvolume.Seen) (words, advice string) {
 		return held, ""
 	}
 	for _, file := range g.swaps {
-		if !s.Planned && (file.Subvolume == s.ID || !file.Certain) {
+		if !s.Planned && file.Certain && file.Subvolume == s.ID { // of others the kernel knows: it refuses
 			return fmt.Sprintf("%v is in it", file), fmt.Sprintf("\"swapoff %s\" first", file.Path)
 		}
 	}

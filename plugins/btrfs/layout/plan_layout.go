@@ -143,10 +143,10 @@ func (p *layoutPlanner) missing(w wanted, fact *layoutFact) error {
 func (p *layoutPlanner) inherited(path string) storage {
 	around, _ := p.v.Around(volume.ParentOf(path))
 	if s, planned := p.after[around.Path]; planned {
-		return storage{compression: s.compression}
+		return storage{compression: kernel.InheritedCompression(s.compression)}
 	}
 	if t := p.o.targets[around.Path]; t.found && t.unreadable == nil {
-		return storage{compression: t.compression}
+		return storage{compression: kernel.InheritedCompression(t.compression)}
 	}
 	return storage{compression: kernel.CompressionDefault}
 }

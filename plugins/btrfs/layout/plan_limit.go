@@ -81,7 +81,11 @@ func planLimit(v *subvolume.View, q quotas, in LimitInput, path string, instant 
 // limitsOf are those that a subvolume has.
 func (q quotas) limitsOf(s subvolume.Seen) limits {
 	l := unlimited
-	if g, ok := q.groups[s.ID]; ok && !s.Planned {
+	id := s.ID
+	if s.Planned {
+		id = s.LimitsOf
+	}
+	if g, ok := q.groups[id]; ok {
 		l = limits{subvolume.LimitOf(g.MaxReferenced), subvolume.LimitOf(g.MaxExclusive)}
 	}
 	if s.Shape.MaxReferenced != "" {

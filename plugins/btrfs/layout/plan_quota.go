@@ -55,7 +55,7 @@ func planQuota(v *subvolume.View, q quotas, in QuotaInput) (quotaPlan, error) {
 	if err := mayQuota(v, q, in); err != nil {
 		return planned, err
 	}
-	if limits := q.limits(); to == kernel.QuotaOff && limits > 0 {
+	if limits := q.limits(v); to == kernel.QuotaOff && limits > 0 {
 		planned.Diagnostics = append(planned.Diagnostics, warning("/mode", "btrfs.quota_usage lists them", "all limits (%d) are lost", limits))
 	}
 	planned.Changes = []sdk.Change{{
@@ -75,7 +75,7 @@ func mayQuota(v *subvolume.View, q quotas, in QuotaInput) error {
 	}
 	switch to := kernel.QuotaMode(in.Mode); {
 	case q.mode != kernel.QuotaOff && to != kernel.QuotaOff:
-		return refuse("/mode", fmt.Sprintf("switch them off first, with a step that has mode: off; that ends all limits (%d)", q.limits()),
+		return refuse("/mode", fmt.Sprintf("switch them off first, with a step that has mode: off; that ends all limits (%d)", q.limits(v)),
 			"quotas are %s, and the kernel does not exchange one mode for the other: it would say nothing and leave them %s", q.mode, q.mode)
 	case to == kernel.QuotaSimple && !q.marked && !in.AcknowledgeIncompat:
 		return volume.Invalid("/acknowledge_incompat", "set it to true if no older kernel (a rescue system, the previous one in the boot menu) will ever have to mount this filesystem",
@@ -84,10 +84,16 @@ func mayQuota(v *subvolume.View, q quotas, in QuotaInput) error {
 	return nil
 }
 
-func (q quotas) limits() int {
+// limits counts what has a limit: the subvolumes, and the groups of groups.
+func (q quotas) limits(v *subvolume.View) int {
 	n := 0
+	for _, s := range v.All() {
+		if q.limitsOf(s) != unlimited {
+			n++
+		}
+	}
 	for _, g := range q.sorted {
-		if g.MaxReferenced != nil || g.MaxExclusive != nil {
+		if g.Level > 0 && (g.MaxReferenced != nil || g.MaxExclusive != nil) {
 			n++
 		}
 	}

@@ -41,8 +41,10 @@ func planRename(v *subvolume.View, in RenameInput, from, to string, instant time
 		return planned, sdk.InvalidInput("/to", "the top level is there already: name a path in it")
 	}
 	s, there := v.At(from)
+	target, taken := v.At(to)
+	named := in.UUID != "" && taken && target.IDText() == string(in.UUID)
 	done := false
-	if !there || from == to {
+	if !there || from == to || named {
 		var err error
 		if s, err = renamedAlready(v, from, to); err != nil {
 			return planned, err

@@ -108,7 +108,7 @@ func TestPropertyRefused(t *testing.T) {
 		t.Error("not set")
 	}
 	p, _ := r.converges("property", rig.Inputs{"path": "a", "no_cow": true})
-	rig.Contains(t, rig.Told(p.Diagnostics), `files that are in "a" already keep the copy on write that they have`)
+	rig.Contains(t, rig.Told(p.Diagnostics), `files and folders that are in "a" already keep the copy on write that they have`)
 	p, _ = r.converges("property", rig.Inputs{"path": "a/file", "compression": "zstd"})
 	rig.Contains(t, rig.Told(p.Diagnostics), `the data that is in "a/file" already stays`)
 }

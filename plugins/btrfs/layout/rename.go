@@ -16,8 +16,8 @@ func renameAction(h volume.Host) sdk.Action {
 			"Mounts of it follow, but who mounts it by its old path next time (subvol= in /etc/fstab) finds nothing: a mounted one is a " +
 			"warning. A read-only one can get another name in the same folder only; the kernel moves it into no other. " +
 			"Managed snapshots, and what they lie in, are refused: their place says whose snapshots they are.\n\n" +
-			"When there is nothing at the old path and a subvolume at the new one, the step has been done: give uuid to be sure that it is " +
-			"the same one. The new name is on disk when the step ends.",
+			"When there is nothing at the old path and a subvolume at the new one, the step has been done. Give uuid to be sure that it is " +
+			"the same one; then it also does not matter what is at the old path by now. The new name is on disk when the step ends.",
 		Converges: true,
 		Touches:   []string{volume.ResourceType},
 	}, sdk.Writer[RenameInput, RenameOutput, renamePrivate]{

@@ -74,6 +74,8 @@ func TestRenameRefused(t *testing.T) {
 	}
 	r.refused("rename", rig.Inputs{"subvolume": "a", "to": "x", "uuid": r.UUIDOf("b")}, "/uuid", "has UUID")
 	r.converges("rename", rig.Inputs{"subvolume": "sealed", "to": "sealed2"}) // in the same folder
+	// Known by its UUID it has been renamed, whatever has its old path by now.
+	rig.Same(t, "renamed", len(r.plans("rename", rig.Inputs{"subvolume": "a", "to": "b", "uuid": r.UUIDOf("b")}).Changes), 0)
 	// What holds managed snapshots stays where it is too.
 	r.Create("wrap")
 	r.Exec("mkdir", r.FS.Path("wrap/source"))

@@ -93,15 +93,15 @@ func (t target) keeps(to storage) kept {
 // advice is what helps.
 func (k kept) advice() string {
 	if k == keptNoCow {
-		return "copy them anew (cp --reflink=never) into a folder that is made after this; a file changes its copy on write at no other time"
+		return "copy them anew (cp -a --reflink=never) into a subvolume or folder that is made after this; a file changes its copy on write at no other time"
 	}
-	return "\"btrfs filesystem defragment -r\" with -c compresses existing files; it gives up what they share with snapshots"
+	return "\"btrfs filesystem defragment -r\" with -c compresses existing files, and gives up what they share with snapshots; a folder gets a compression with btrfs.property"
 }
 
 // words say it about some paths, in quotes.
 func (k kept) words(paths ...string) string {
 	what := map[kept]string{keptNoCow: "copy on write", keptCompression: "compression"}[k]
-	return fmt.Sprintf("files that are in %s already keep the %s that they have", strings.Join(paths, ", "), what)
+	return fmt.Sprintf("files and folders that are in %s already keep the %s that they have, and so will new files in these folders", strings.Join(paths, ", "), what)
 }
 
 func shownPath(path string) string {

@@ -47,6 +47,13 @@ type subvolume struct {
 	untrusted bool   // it was taken while the clock could not be believed, so its creation time proves nothing
 	unmanaged string // why it is not managed, in words; "" if it is
 	shape     Shape  // what earlier steps will have given it
+	heir      heir   // of one that is planned
+}
+
+// heir is where one that is planned gets from what its shape does not say.
+type heir struct {
+	limits uint64 // ID of the source of a snapshot, whose limits it gets
+	folder string // where that subvolume is now whose compression an empty one gets; "" for the top level
 }
 
 // managed reports whether it is a snapshot of ours that may be expired.

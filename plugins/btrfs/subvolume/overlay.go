@@ -70,7 +70,7 @@ func (m *machine) lay(c sdk.Change) {
 		taken := func(s subvolume) bool { return s.Path == c.Resource.Name }
 		if !slices.ContainsFunc(m.subvolumes, taken) {
 			s := plannedSubvolume(c)
-			s.ParentID = m.parentOf(s.Path)
+			m.inherit(&s)
 			m.subvolumes = append(m.subvolumes, s)
 		}
 	case sdk.Delete:
@@ -88,20 +88,47 @@ func (m *machine) lay(c sdk.Change) {
 		s.shape = s.shape.with(to.Shape)
 		if to.Path != nil {
 			m.move(s.Path, *to.Path)
-			s.ParentID = m.parentOf(*to.Path)
+			s.ParentID = m.parentOf(*to.Path).ID
 		}
 	}
 }
 
-// parentOf is the ID of the subvolume that one at a path lies in; 0 if that is planned.
-func (m *machine) parentOf(p string) uint64 {
-	id, depth := uint64(kernel.TopLevelID), 0
+// parentOf finds the subvolume that one at a path lies in; it has the ID of the top level, or 0 if it is planned.
+func (m *machine) parentOf(p string) subvolume {
+	parent := subvolume{Subvolume: kernel.Subvolume{ID: kernel.TopLevelID}, shape: m.files["/"]}
 	for _, s := range m.subvolumes {
-		if volume.Inside(s.Path, p) && len(s.Path) > depth {
-			id, depth = s.ID, len(s.Path)
+		if volume.Inside(s.Path, p) && len(s.Path) > len(parent.Path) {
+			parent = s
 		}
 	}
-	return id
+	return parent
+}
+
+// inherit gives to a subvolume that is planned what the kernel gives to a new one, as far as earlier steps have to do with it: a
+// snapshot has everything from its source, and its limits too; an empty one has the compression of the one around it.
+func (m *machine) inherit(s *subvolume) {
+	parent := m.parentOf(s.Path)
+	s.ParentID = parent.ID
+	if s.ParentUUID.IsZero() && s.source == "" {
+		if s.shape.Compression == "" {
+			s.shape.Compression = kernel.InheritedCompression(parent.shape.Compression)
+		}
+		s.heir.folder = m.present.path[parent.UUID]
+		if parent.planned {
+			s.heir.folder = parent.heir.folder
+		}
+		return
+	}
+	for _, source := range m.subvolumes {
+		if source.planned && source.Path == s.source || !source.planned && source.UUID == s.ParentUUID {
+			s.shape = source.shape.with(s.shape)
+			s.heir = source.heir
+			if !source.planned {
+				s.heir.limits = source.ID
+			}
+			return
+		}
+	}
 }
 
 // move gives a subvolume, and all that is in it, another path.
@@ -139,6 +166,7 @@ func (m *machine) layFilesystem(c sdk.Change) {
 	}
 	if to.Quotas != "" {
 		m.quotas = to.Quotas
+		m.unlimit()
 	}
 	if to.Default == nil {
 		return
@@ -152,6 +180,13 @@ func (m *machine) layFilesystem(c sdk.Change) {
 	}
 	if *to.Default == "/" {
 		m.defaultID, m.defaultPath = kernel.TopLevelID, ""
+	}
+}
+
+// unlimit takes all limits away, as a change of the mode does: it begins or ends with quotas that are off.
+func (m *machine) unlimit() {
+	for i := range m.subvolumes {
+		m.subvolumes[i].shape.MaxReferenced, m.subvolumes[i].shape.MaxExclusive = "", ""
 	}
 }
 

@@ -30,6 +30,11 @@ type Seen struct {
 	Source  string // of a snapshot that coppice took
 	Managed bool   // btrfs.prune may expire it
 	Shape   Shape  // what earlier steps will have given it
+
+	// Of one that is planned, as far as Shape says nothing: the ID of the subvolume whose limits it has, and the path at which
+	// that one is now whose compression it has.
+	LimitsOf      uint64
+	CompressionOf string
 }
 
 // Observe reads the machine. f stays the caller's, and open as long as the View is asked.
@@ -42,7 +47,8 @@ func Observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l Look) (
 }
 
 func seen(s subvolume) Seen {
-	return Seen{Subvolume: s.Subvolume, Planned: s.planned, Source: s.source, Managed: s.managed(), Shape: s.shape}
+	return Seen{Subvolume: s.Subvolume, Planned: s.planned, Source: s.source, Managed: s.managed(), Shape: s.shape,
+		LimitsOf: s.heir.limits, CompressionOf: s.heir.folder}
 }
 
 // IDText is its UUID for outputs and resources, "" if it is planned.
@@ -151,7 +157,10 @@ func (v *View) Default() (Seen, bool) {
 	return Seen{}, false
 }
 
-// Quotas is the mode that an earlier step sets, "" if none does.
+// Overlaid reports whether earlier steps have planned anything.
+func (v *View) Overlaid() bool { return v.m.present.at != nil }
+
+// Quotas is the mode that an earlier step sets, "" if none does. No limits are left then but those that a later one sets.
 func (v *View) Quotas() string { return v.m.quotas }
 
 // Mounted says where it is mounted; "": nowhere.
