@@ -161,12 +161,12 @@ func (w *walk) together(ctx context.Context, step *check.Step, turns []turn, con
 			unlock := locks.lock(w.keys(ctx, step, &t.item))
 			t.result, t.outputs = w.once(ctx, step, t.ref, &t.item, conditional)
 			unlock()
-			w.publish(step, &t.result)
 			if t.result.Status.Bad() && !step.Source.ContinueOnError {
 				mu.Lock()
 				broken = true
 				mu.Unlock()
 			}
+			w.publish(step, &t.result)
 		})
 	}
 	all.Wait()
