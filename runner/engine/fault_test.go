@@ -62,7 +62,7 @@ func text(b *strings.Builder, indent string, nodes []*node, f fault) {
 		if f.way == "timeout" || f.way == "hang" {
 			switch {
 			case n.id == f.name:
-				fmt.Fprintf(b, "%s  timeout: 5ms\n", indent)
+				fmt.Fprintf(b, "%s  timeout: 500ms\n", indent)
 			case n.items != nil && strings.HasPrefix(f.name, n.id+"-"):
 				// The other items have the same time, and are to come to their end.
 				fmt.Fprintf(b, "%s  timeout: 1500ms\n", indent)
