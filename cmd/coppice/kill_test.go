@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
+	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/journal"
 	"github.com/hbohlen/coppice/sdk"
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
@@ -39,7 +41,8 @@ always:
 // TestKillTheRunner kills the runner again and again, at moments that are spread over all
 // of a run: while it starts, at each of its events, and a little behind them. Whatever the
 // moment, nothing is left in the way of the next run, nothing is left running, the record
-// can be read, and no snapshot is there that nobody knows of.
+// can be read, no snapshot is there that nobody knows of, and who goes on with the run does
+// nothing again that is recorded as finished.
 //
 // COPPICE_TEST_KILLS is how often, COPPICE_TEST_SEED which moments.
 func TestKillTheRunner(t *testing.T) {
@@ -47,38 +50,38 @@ func TestKillTheRunner(t *testing.T) {
 	seed := number("COPPICE_TEST_SEED", int(time.Now().UnixNano()%1_000_000))
 	t.Logf("COPPICE_TEST_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
-	k := newKilling(t)
+	k := newKilling(t, random)
 	begin := time.Now()
-	events := k.run(nil, "unhindered") // how many events a whole run has
+	k.events = k.coppice(nil, "unhindered", "run", k.playbook) // how many a whole run has
 	k.took = time.Since(begin)
-	if events < 10 || k.seen() != nil {
-		t.Fatalf("a run that nobody kills: %d events", events)
+	if records := k.seen(); k.events < 10 || len(records) != 1 || records[0].Status != engine.Succeeded {
+		t.Fatalf("a run that nobody kills: %d events, %+v", k.events, records)
 	}
-	dead := 0
-	for i := range kills {
-		at := moment{after: random.IntN(events + 1)}
-		if at.after == 0 {
-			at.delay = time.Duration(random.Int64N(int64(k.took) / 2)) // it starts
-		} else {
-			at.delay = time.Duration(random.Int64N(int64(4 * time.Millisecond)))
-		}
-		mark := fmt.Sprintf("%d-%d-%d", os.Getpid(), seed, i)
-		k.run(&at, mark)
-		vanish(t, mark)
-		interrupted := k.seen()
-		if len(interrupted) > 0 {
+	dead, resumed := 0, 0
+	for range kills {
+		at := k.moment()
+		chain := k.killed(at, "run", k.playbook)
+		if len(chain) > 0 {
 			dead++
 		}
-		for _, r := range interrupted {
-			k.true(r)
-			k.goOn(r)
+		switch n := random.IntN(3); {
+		case len(chain) == 0 || n == 0: // somebody starts all over again
+			k.coppice(nil, "again", "run", k.playbook)
+			for _, r := range k.seen() {
+				if r.Status != engine.Succeeded {
+					t.Errorf("the run after it: %s", r.Status)
+				}
+			}
+		default:
+			k.resume(chain, n == 1)
+			resumed++
 		}
 		k.known()
 		if t.Failed() {
-			t.Fatalf("kill %d, %+v", i, at)
+			t.Fatalf("killed at %+v", at)
 		}
 	}
-	t.Logf("%d kills, %d of them in a run with a record", kills, dead)
+	t.Logf("%d kills, %d of them in a run with a record, %d gone on with", kills, dead, resumed)
 }
 
 // What a plugin has started goes with the runner, whatever it has done to stay.
@@ -124,15 +127,18 @@ type moment struct {
 
 type killing struct {
 	t        *testing.T
+	random   *rand.Rand
 	fs       *loopfs.Filesystem
 	playbook string
 	state    string
-	took     time.Duration
+	took     time.Duration // of a whole run
+	events   int           // in it
+	kills    int
 	records  map[string]bool // seen already
 }
 
-func newKilling(t *testing.T) *killing {
-	k := &killing{t: t, fs: loopfs.ForTest(t, loopfs.Options{Size: 256 << 20}), records: map[string]bool{}}
+func newKilling(t *testing.T, random *rand.Rand) *killing {
+	k := &killing{t: t, random: random, fs: loopfs.ForTest(t, loopfs.Options{Size: 256 << 20}), records: map[string]bool{}}
 	if err := history.Create(context.Background(), k.fs, []string{"root", "persist", "services"}); err != nil {
 		t.Fatal(err)
 	}
@@ -144,15 +150,23 @@ func newKilling(t *testing.T) *killing {
 	return k
 }
 
-func (k *killing) env(mark string) []string {
-	return append(os.Environ(), "COPPICE_STATE_DIR="+k.state, troubleEnv+"=1", markEnv+"="+mark)
+// moment is one in which a run starts, or one behind any of its events.
+func (k *killing) moment() moment {
+	at := moment{after: k.random.IntN(k.events + 1)}
+	if at.after == 0 {
+		at.delay = time.Duration(k.random.Int64N(int64(k.took) / 2))
+	} else {
+		at.delay = time.Duration(k.random.Int64N(int64(4 * time.Millisecond)))
+	}
+	return at
 }
 
-// run starts a run, and kills it at that moment; nil: never. It returns how many events
-// there were.
-func (k *killing) run(at *moment, mark string) (events int) {
+// coppice starts a command, and kills it at that moment; nil: never. It returns how many
+// events there were.
+func (k *killing) coppice(at *moment, mark string, args ...string) (events int) {
 	k.t.Helper()
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", k.playbook, "--json"}, Env: k.env(mark)}
+	c := &exec.Cmd{Path: "/proc/self/exe", Args: append(append([]string{"coppice"}, args...), "--json"),
+		Env: append(os.Environ(), "COPPICE_STATE_DIR="+k.state+":"+k.state, troubleEnv+"=1", markEnv+"="+mark)}
 	var errs strings.Builder
 	c.Stderr = &errs
 	out, err := c.StdoutPipe()
@@ -175,14 +189,32 @@ func (k *killing) run(at *moment, mark string) (events int) {
 			kill()
 		}
 	}
-	if err := c.Wait(); err != nil && !strings.Contains(err.Error(), "killed") {
-		k.t.Errorf("it ended by itself: %v\n%s", err, errs.String())
+	if err := c.Wait(); err != nil && (at == nil || !strings.Contains(err.Error(), "killed")) {
+		k.t.Errorf("%q ended by itself: %v\n%s", args, err, errs.String())
 	}
 	return events
 }
 
-// seen reads the records that are new, and returns those of interrupted runs.
-func (k *killing) seen() (interrupted []*journal.Record) {
+// killed kills a command at a moment, and returns the record of its run, if that was
+// interrupted. Nothing of it is left running.
+func (k *killing) killed(at moment, args ...string) []*journal.Record {
+	k.t.Helper()
+	k.kills++
+	mark := fmt.Sprintf("%d-%d", os.Getpid(), k.kills)
+	k.coppice(&at, mark, args...)
+	vanish(k.t, mark)
+	records := slices.DeleteFunc(k.seen(), func(r *journal.Record) bool { return r.Status == engine.Succeeded })
+	for _, r := range records {
+		if r.Status != journal.Interrupted {
+			k.t.Errorf("run %s was killed, and is %s", r.Run, r.Status)
+		}
+		k.true(r)
+	}
+	return records
+}
+
+// seen reads the records that are new.
+func (k *killing) seen() (all []*journal.Record) {
 	k.t.Helper()
 	files, _ := filepath.Glob(filepath.Join(k.state, "runs", "*"))
 	for _, file := range files {
@@ -192,18 +224,85 @@ func (k *killing) seen() (interrupted []*journal.Record) {
 		}
 		k.records[run] = true
 		r, err := journal.Read([]string{k.state}, run)
-		switch {
-		case err != nil:
+		if err != nil {
 			k.t.Errorf("%v", err)
-		case len(r.Problems) > 0:
+			continue
+		}
+		if len(r.Problems) > 0 {
 			k.t.Errorf("the record of run %s: %s", run, strings.Join(r.Problems, "; "))
-		case r.Status == journal.Interrupted:
-			interrupted = append(interrupted, r)
-		case !r.Ended() || r.Status != "succeeded":
-			k.t.Errorf("run %s: %s", run, r.Status)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// resume goes on with a run until it is done; with again it is killed once more on the way.
+// No step that is recorded as finished is done once more.
+func (k *killing) resume(chain []*journal.Record, again bool) {
+	k.t.Helper()
+	for range 3 {
+		last := chain[len(chain)-1]
+		if again {
+			again = false
+			chain = append(chain, k.killed(k.moment(), "resume", last.Run)...)
+			k.once(chain)
+			if left, err := journal.Read([]string{k.state}, last.Run); err != nil || k.succeeded(left.Run) {
+				return
+			}
+			continue
+		}
+		k.coppice(nil, "resumed", "resume", last.Run)
+		chain = append(chain, k.seen()...)
+		k.once(chain)
+		if r := chain[len(chain)-1]; r.Status != engine.Succeeded || r.Resumes != last.Run {
+			k.t.Errorf("run %s goes on with %s of %s: %s", r.Run, r.Resumes, last.Run, r.Status)
+		}
+		return
+	}
+}
+
+// succeeded reports whether a run that goes on from that one has come to its end.
+func (k *killing) succeeded(run string) bool {
+	all, err := journal.List([]string{k.state})
+	if err != nil {
+		k.t.Error(err)
+	}
+	for _, r := range all.Runs {
+		if r.Resumes == run && r.Status == engine.Succeeded {
+			return true
 		}
 	}
-	return interrupted
+	return false
+}
+
+// once holds the last of the runs that go on from each other against those before: what they
+// have finished it has not touched, and what they have made is still the same.
+func (k *killing) once(chain []*journal.Record) {
+	k.t.Helper()
+	there := map[string]bool{}
+	for _, s := range subvolumes(k.t, k.fs.Mount) {
+		there[s.UUID] = true
+	}
+	last := chain[len(chain)-1]
+	for _, r := range chain[:len(chain)-1] {
+		for _, before := range r.Steps {
+			if before.Result == nil || before.Step.Section != engine.SectionSteps || before.Result.Status.Bad() || before.Result.Status == engine.Unreached {
+				continue
+			}
+			for _, now := range last.Steps {
+				if now.Step.ID == before.Step.ID && (len(now.Planned) > 0 || len(now.Made) > 0 || now.Result == nil || now.Result.Resumed == "") {
+					k.t.Errorf("step %s is recorded as finished in run %s, and was begun again in run %s: planned %+v, made %+v, result %+v", now.Step.ID, r.Run, last.Run, now.Planned, now.Made, now.Result)
+				}
+			}
+			var taken struct{ Snapshots []struct{ UUID string } }
+			_ = json.Unmarshal(before.Result.Outputs, &taken)
+			for _, s := range taken.Snapshots {
+				if !there[s.UUID] {
+					k.t.Errorf("snapshot %s of step %s of run %s is another one now", s.UUID, before.Step.ID, r.Run)
+				}
+			}
+		}
+	}
 }
 
 // true holds the record of a run that was just killed against the filesystem: what it says
@@ -215,6 +314,18 @@ func (k *killing) true(r *journal.Record) {
 		there[s.Path] = true
 	}
 	planned := map[string]bool{}
+	for resumed := r.Resumes; resumed != ""; { // of the same instant
+		before, err := journal.Read([]string{k.state}, resumed)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		for _, step := range before.Steps {
+			for _, c := range step.Planned {
+				planned[c.Resource.Name] = true
+			}
+		}
+		resumed = before.Resumes
+	}
 	for _, step := range r.Steps {
 		for _, c := range step.Planned {
 			planned[c.Resource.Name] = true
@@ -229,18 +340,6 @@ func (k *killing) true(r *journal.Record) {
 		if filepath.Base(path) == r.Instant.Format("20060102T150405.000Z") && !planned[path] {
 			k.t.Errorf("run %s: its record does not know of %s", r.Run, path)
 		}
-	}
-}
-
-// goOn does what somebody does after a run was killed: this is the place of coppice resume.
-// It takes the lock without waiting for it.
-func (k *killing) goOn(*journal.Record) {
-	k.t.Helper()
-	if events := k.run(nil, "again"); events == 0 {
-		k.t.Error("the run after it did not begin")
-	}
-	if again := k.seen(); len(again) > 0 {
-		k.t.Errorf("the run after it was interrupted: %s", again[0].Run)
 	}
 }
 

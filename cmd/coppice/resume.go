@@ -59,6 +59,10 @@ func (a *app) resume(parent context.Context, o resumption, run string) error {
 	if err := a.resumable(record, time.Now()); err != nil {
 		return err
 	}
+	before, err := a.recordsBefore(record)
+	if err != nil {
+		return err
+	}
 	text, err := a.playbookOf(record)
 	if err != nil {
 		return err
@@ -88,7 +92,7 @@ func (a *app) resume(parent context.Context, o resumption, run string) error {
 		}
 	}
 	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: mode, Instant: record.Instant, Inputs: inputs, Facts: facts(),
-		Hold: a.hold(), Emit: s.emit, Wait: o.wait, Last: s.last, Past: record.Past(journal.BootID())})
+		Hold: a.hold(), Emit: s.emit, Wait: o.wait, Last: s.last, Past: record.Past(journal.BootID(), before...)})
 	_ = s.closeReport() // a reader that has gone away does not make the run a failure
 	if code := runCode(result, s.signals.received()); code != exitOK {
 		return exit(code, nil)
@@ -107,6 +111,28 @@ func (a *app) readRecord(run string) (*journal.Record, error) {
 		return nil, recordsError(err)
 	}
 	return r, nil
+}
+
+// recordsBefore are those of the runs that a run goes on from, the latest first: what only they have finished is not done
+// again either.
+func (a *app) recordsBefore(r *journal.Record) (all []*journal.Record, err error) {
+	seen := map[string]bool{r.Run: true}
+	for run := r.Resumes; run != ""; run = all[len(all)-1].Resumes {
+		before, err := journal.Read(stateDirs(), run)
+		switch {
+		case err == nil && len(before.Problems) > 0:
+			err = errors.New(before.Problems[0])
+		case err == nil && seen[before.Run]:
+			err = errors.New("it goes on from itself")
+		}
+		if err != nil {
+			return nil, exitError{code: exitInvalid, err: fmt.Errorf("run %s goes on from run %s, whose record can't be relied on: %w", r.Run, run, err),
+				advice: "nothing was changed; run the playbook anew: coppice run " + r.Playbook}
+		}
+		seen[before.Run] = true
+		all = append(all, before)
+	}
+	return all, nil
 }
 
 // resumable says why a run can't be gone on with.
