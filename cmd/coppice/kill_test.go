@@ -27,6 +27,7 @@ import (
 
 const killedPlaybook = `version: 1
 name: killed
+inputs: {filesystem: {type: filesystem, default: FS}} # where its record is, then
 steps:
   - {id: before, uses: btrfs.usage, with: {filesystem: FS}}
   - {id: take, uses: btrfs.snapshot, with: {filesystem: FS, sources: [root, persist], clock: rtc}}
@@ -142,8 +143,7 @@ func newKilling(t *testing.T, random *rand.Rand) *killing {
 	if err := history.Create(context.Background(), k.fs, []string{"root", "persist", "services"}); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	k.playbook, k.state = filepath.Join(dir, "killed.yaml"), filepath.Join(dir, "state")
+	k.playbook, k.state = filepath.Join(t.TempDir(), "killed.yaml"), k.fs.Path(".coppice")
 	if err := os.WriteFile(k.playbook, []byte(strings.ReplaceAll(killedPlaybook, "FS", k.fs.Mount)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func (k *killing) moment() moment {
 func (k *killing) coppice(at *moment, mark string, args ...string) (events int) {
 	k.t.Helper()
 	c := &exec.Cmd{Path: "/proc/self/exe", Args: append(append([]string{"coppice"}, args...), "--json"),
-		Env: append(os.Environ(), "COPPICE_STATE_DIR="+k.state+":"+k.state, troubleEnv+"=1", markEnv+"="+mark)}
+		Env: append(os.Environ(), "COPPICE_STATE_DIR=", troubleEnv+"=1", markEnv+"="+mark)}
 	var errs strings.Builder
 	c.Stderr = &errs
 	out, err := c.StdoutPipe()
@@ -244,14 +244,14 @@ func (k *killing) resume(chain []*journal.Record, again bool) {
 		last := chain[len(chain)-1]
 		if again {
 			again = false
-			chain = append(chain, k.killed(k.moment(), "resume", last.Run)...)
+			chain = append(chain, k.killed(k.moment(), "resume", last.Run, "--filesystem", k.fs.Mount)...)
 			k.once(chain)
 			if left, err := journal.Read([]string{k.state}, last.Run); err != nil || k.succeeded(left.Run) {
 				return
 			}
 			continue
 		}
-		k.coppice(nil, "resumed", "resume", last.Run)
+		k.coppice(nil, "resumed", "resume", last.Run, "--filesystem", k.fs.Mount)
 		chain = append(chain, k.seen()...)
 		k.once(chain)
 		if r := chain[len(chain)-1]; r.Status != engine.Succeeded || r.Resumes != last.Run {

@@ -67,7 +67,7 @@ func (a *app) resume(parent context.Context, o resumption, run string) error {
 	if err := resumable(state, record, time.Now()); err != nil {
 		return err
 	}
-	before, err := a.recordsBefore(record)
+	before, err := recordsBefore(state, record)
 	if err != nil {
 		return err
 	}
@@ -123,10 +123,10 @@ func readRecord(state *stateDirs, run string) (*journal.Record, error) {
 
 // recordsBefore are those of the runs that a run goes on from, the latest first: what only they have finished is not done
 // again either.
-func (a *app) recordsBefore(r *journal.Record) (all []*journal.Record, err error) {
+func recordsBefore(state *stateDirs, r *journal.Record) (all []*journal.Record, err error) {
 	seen := map[string]bool{r.Run: true}
 	for run := r.Resumes; run != ""; run = all[len(all)-1].Resumes {
-		before, err := journal.Read(stateDirs(), run)
+		before, err := journal.Read(state.dirs, run)
 		switch {
 		case err == nil && len(before.Problems) > 0:
 			err = errors.New(before.Problems[0])
