@@ -91,12 +91,13 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 	if err != nil {
 		return err
 	}
-	s.open(a.reporter(e.mode, a.reportOptions(program.Secrets(inputs))))
 	if e.mode == engine.ModeRun {
-		s.record(runRecord(text, program.Secrets(inputs)))
+		s.begin(a, runRecord(text, program.Secrets(inputs)), program.Secrets(inputs))
+	} else {
+		s.open(a.reporter(e.mode, a.reportOptions(program.Secrets(inputs))))
 	}
 	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: e.mode, Instant: instant, Inputs: inputs, Facts: facts(),
-		Hold: a.hold(), Emit: s.emit, Wait: e.wait, Last: s.last})
+		Hold: a.hold(), Emit: s.emit, Wait: e.wait, Last: s.last, Pulse: &s.pulse})
 	// A reader that has gone away does not make the run a failure.
 	closeErr := s.closeReport()
 	code := runCode(result, s.signals.received())
@@ -138,6 +139,7 @@ type session struct {
 	ctx, last context.Context
 	host      *host.Host
 	runner    *runner.Runner
+	pulse     runner.Pulse
 }
 
 func (a *app) session(parent context.Context) *session {
@@ -146,7 +148,7 @@ func (a *app) session(parent context.Context) *session {
 		s.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
 	})
 	s.runner = &runner.Runner{Host: s.host}
-	s.ctx, s.last = s.signals.contexts(parent, s.host.Hurry)
+	s.ctx, s.last = s.signals.contexts(parent, s.lateReporter.stop, s.host.Hurry)
 	return s
 }
 
@@ -173,6 +175,10 @@ func (a *app) reporter(m engine.Mode, o report.Options) report.Reporter {
 	switch {
 	case a.json && m == engine.ModePreview:
 		return report.NewPlanJSON(o)
+	case a.json && o.ErrJournal && !o.OutJournal:
+		story := o
+		story.Out, story.OutJournal = o.Err, true
+		return report.Together(report.NewEvents(o), report.NewLines(story))
 	case a.json:
 		return report.NewEvents(o)
 	case m == engine.ModePreview:
@@ -181,12 +187,16 @@ func (a *app) reporter(m engine.Mode, o report.Options) report.Reporter {
 	return report.NewRun(o)
 }
 
-// lateReporter passes events on one at a time, from the moment it is opened: to the record of the run, then to people.
+// lateReporter passes events on one at a time, from the moment it is opened: to the record of the run, then to people,
+// then to the service manager.
 type lateReporter struct {
 	mu       sync.Mutex
 	to       report.Reporter
 	journal  *journal.Recorder // nil: nothing is recorded
-	warnings []string          // of the journal, not yet told
+	warnings []string          // of the journal and about the service manager, not yet told
+	service  *report.Service   // nil: no service manager wants to know
+	served   chan struct{}     // closed when it is told no more
+	stopped  string            // the signal that has stopped the run; "": none
 }
 
 func (l *lateReporter) open(to report.Reporter) {
@@ -220,6 +230,9 @@ func (l *lateReporter) emit(e engine.Event) {
 	if !last {
 		l.warn()
 	}
+	if l.service != nil {
+		l.service.Emit(e)
+	}
 }
 
 func (l *lateReporter) warn() {
@@ -229,10 +242,11 @@ func (l *lateReporter) warn() {
 	l.warnings = nil
 }
 
-// closeReport also ends the record.
+// closeReport also ends the record, and the news to the service manager.
 func (l *lateReporter) closeReport() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.unserve()
 	if l.journal != nil {
 		l.journal.Close()
 		l.journal = nil
@@ -299,9 +313,9 @@ func watch() *signals {
 	return s
 }
 
-// contexts are that of the steps and that of the last sections. hurry is called
-// at the second signal.
-func (s *signals) contexts(parent context.Context, hurry func()) (ctx, last context.Context) {
+// contexts are that of the steps and that of the last sections. stopped is told of the
+// first signal, hurry is called at the second one.
+func (s *signals) contexts(parent context.Context, stopped func(os.Signal), hurry func()) (ctx, last context.Context) {
 	ctx, stopSteps := context.WithCancel(parent)
 	last, stopLast := context.WithCancel(parent)
 	s.cancels = []context.CancelFunc{stopSteps, stopLast}
@@ -319,6 +333,7 @@ func (s *signals) contexts(parent context.Context, hurry func()) (ctx, last cont
 				switch n {
 				case 1:
 					stopSteps()
+					go stopped(got) // it can wait for a reader, and the next signal must not
 				case 2:
 					hurry()
 				default:
@@ -350,5 +365,9 @@ func (a *app) diagnose(list diagnostic.List, sources ...*diagnostic.Source) {
 	if len(list) == 0 {
 		return
 	}
-	_ = list.Sorted().Render(a.err, sources...) // a reader that has gone away: nothing to do about it
+	priority := syslogWarning
+	if list.HasErrors() {
+		priority = syslogError
+	}
+	_ = list.Sorted().Render(a.complaints(priority), sources...) // a reader that has gone away: nothing to do about it
 }
