@@ -15,6 +15,7 @@ set -e
 mount -t tmpfs tmpfs "$root" -o mode=755
 cd "$root"
 mkdir usr etc proc sys dev run tmp var root mnt opt old
+ln -s ../run var/run
 for dir in bin sbin lib lib32 lib64 libx32; do
 	if [ -L "/$dir" ]; then cp -P "/$dir" .; elif [ -d "/$dir" ]; then mkdir "$dir"; mount --bind "/$dir" "$dir"; mount -o remount,bind,ro "$dir"; fi
 done
@@ -57,5 +58,6 @@ done
 hostname test
 pivot_root . old
 umount -l /old
+mount --make-rshared / # as systemd expects it of a container: credentials need it
 exec env -i container=coppice-test PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/lib/systemd/systemd --system --unit=ready.target --log-target=journal --show-status=no </dev/null
 '
