@@ -51,6 +51,7 @@ always:
 	"hung": {"WatchdogSec=4", "", "steps: [{id: wait, uses: btrfs.usage, with: {filesystem: /proc}, retry: {attempts: 100, delay: 1h}}]\n"},
 	// No journald to speak to: what is left is the stream.
 	"mute": {"InaccessiblePaths=/run/systemd/journal/socket", "", "steps: [{id: look, uses: btrfs.usage, with: {filesystem: /proc}}]\n"},
+	"once": {"Type=oneshot\nNotifyAccess=main", "", "steps: [{id: look, uses: btrfs.usage, with: {filesystem: /mnt/fs}}]\n"},
 	"json": {"StandardOutput=file:/run/events.json\nStandardError=journal", "--json", "steps: [{id: look, uses: btrfs.usage, with: {filesystem: /mnt/fs}}]\n"},
 }
 
@@ -159,7 +160,7 @@ func TestUnderSystemd(t *testing.T) {
 	for name := range units {
 		m.Must(t, "systemctl", "start", name+".timer")
 	}
-	m.Must(t, "systemctl", "start", "--no-block", "bad.service", "typo.service", "mute.service", "json.service")
+	m.Must(t, "systemctl", "start", "--no-block", "bad.service", "typo.service", "mute.service", "json.service", "once.service")
 	m.Must(t, "systemctl", "start", "slow.service", "hung.service") // both get ready
 
 	t.Run("stop", func(t *testing.T) {
@@ -254,6 +255,11 @@ func TestUnderSystemd(t *testing.T) {
 		if !strings.HasPrefix(events, `{"format":"coppice.events","version":1,"seq":1,`) || strings.Count(events, "run_finished") != 1 {
 			t.Errorf("events\n%s", events)
 		}
+	})
+
+	t.Run("once", func(t *testing.T) {
+		reach(t, m, "once", "StatusText", is("succeeded: nothing changed"))
+		reach(t, m, "once", "SubState", is("dead"))
 	})
 
 	t.Run("watchdog", func(t *testing.T) {
