@@ -42,4 +42,4 @@
 // transcript: give clock=rtc, and count nothing that the calendar decides.
 package docs
 
-//go:generate go test -count=1 -run ^TestGenerated$ . -update
+//go:generate go test -count=1 -run ^TestGenerated . -update
