@@ -148,7 +148,7 @@ func (a *app) session(parent context.Context) *session {
 		s.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
 	})
 	s.runner = &runner.Runner{Host: s.host}
-	s.ctx, s.last = s.signals.contexts(parent, s.lateReporter.stop, s.host.Hurry)
+	s.ctx, s.last = s.signals.contexts(parent, reactions{stopped: s.lateReporter.stop, hurry: s.host.Hurry, abandon: s.abandon})
 	return s
 }
 
@@ -197,6 +197,7 @@ type lateReporter struct {
 	service  *report.Service   // nil: no service manager wants to know
 	served   chan struct{}     // closed when it is told no more
 	stopped  string            // the signal that has stopped the run; "": none
+	started  engine.RunStarted // of a run that has started
 }
 
 func (l *lateReporter) open(to report.Reporter) {
@@ -221,6 +222,9 @@ func (l *lateReporter) emit(e engine.Event) {
 	}
 	if l.to == nil {
 		return
+	}
+	if started, ok := e.(engine.RunStarted); ok {
+		l.started = started
 	}
 	_, last := e.(engine.RunFinished) // nothing may come behind it
 	if last {
@@ -255,6 +259,32 @@ func (l *lateReporter) closeReport() error {
 	to := l.to
 	l.to = nil
 	return to.Close()
+}
+
+// abandon ends the report of a run that will not come to its end. One that is stuck is left as it is.
+func (l *lateReporter) abandon() {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.to == nil {
+			return
+		}
+		end := engine.RunFinished{Run: l.started.Run, Mode: l.started.Mode, Status: engine.RunCancelled,
+			Reason: "ended at once, on request", Steps: map[engine.Status]int{}}
+		if l.started.Run != "" {
+			l.to.Emit(end)
+			if l.service != nil {
+				l.service.Emit(end)
+			}
+		}
+		_ = l.to.Close() // nothing to do about it
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Second):
+	}
 }
 
 // hold says why nothing may be destroyed on this machine now; "" when it may.
@@ -313,9 +343,15 @@ func watch() *signals {
 	return s
 }
 
-// contexts are that of the steps and that of the last sections. stopped is told of the
-// first signal, hurry is called at the second one.
-func (s *signals) contexts(parent context.Context, stopped func(os.Signal), hurry func()) (ctx, last context.Context) {
+// reactions are what is called at the first, the second and the third signal.
+type reactions struct {
+	stopped func(os.Signal)
+	hurry   func()
+	abandon func()
+}
+
+// contexts are that of the steps and that of the last sections.
+func (s *signals) contexts(parent context.Context, r reactions) (ctx, last context.Context) {
 	ctx, stopSteps := context.WithCancel(parent)
 	last, stopLast := context.WithCancel(parent)
 	s.cancels = []context.CancelFunc{stopSteps, stopLast}
@@ -333,10 +369,11 @@ func (s *signals) contexts(parent context.Context, stopped func(os.Signal), hurr
 				switch n {
 				case 1:
 					stopSteps()
-					go stopped(got) // it can wait for a reader, and the next signal must not
+					go r.stopped(got) // it can wait for a reader, and the next signal must not
 				case 2:
-					hurry()
+					r.hurry()
 				default:
+					r.abandon()
 					// The plugins go with this process: see package host.
 					os.Exit(runCode(&engine.Report{Finished: engine.RunFinished{Status: engine.RunCancelled}}, s.received()))
 				}
