@@ -9,6 +9,7 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -118,7 +119,7 @@ func listAction(ctx context.Context, w *world, want int) (spent, error) {
 	if len(plan.Diagnostics) > 0 {
 		return s, fmt.Errorf("btrfs.list says: %s", plan.Diagnostics[0].Summary)
 	}
-	var out btrfs.ListOutput
+	var out subvolume.ListOutput
 	if err := json.Unmarshal(plan.Outputs, &out); err != nil {
 		return s, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hbohlen/coppice/runner"
+	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/host"
@@ -92,7 +93,9 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 		return err
 	}
 	if e.mode == engine.ModeRun {
-		s.begin(a, runRecord(text, program.Secrets(inputs)), program.Secrets(inputs))
+		if err := s.begin(a, program, text, inputs, s.record); err != nil {
+			return err
+		}
 	} else {
 		s.open(a.reporter(e.mode, a.reportOptions(program.Secrets(inputs))))
 	}
@@ -207,11 +210,16 @@ func (l *lateReporter) open(to report.Reporter) {
 }
 
 // record opens the record of the run. What it warns of is told as a line of a plugin is.
-func (l *lateReporter) record(o journal.Options) {
+func (l *lateReporter) record(p *check.Program, text found, inputs map[string]any) error {
+	o, err := runRecord(p, text, inputs)
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o.Warn = func(text string) { l.warnings = append(l.warnings, text) } // called by emit, which holds mu
 	l.journal = journal.Open(o)
+	return nil
 }
 
 func (l *lateReporter) emit(e engine.Event) {

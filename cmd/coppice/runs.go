@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/journal"
@@ -42,8 +44,15 @@ func stateDirs() []string {
 }
 
 // runRecord says where and how the run of a playbook is recorded.
-func runRecord(playbook found, secrets []string) journal.Options {
-	return journal.Options{Dirs: stateDirs(), SHA256: fmt.Sprintf("%x", sha256.Sum256(playbook.data)), Coppice: version(), Secrets: secrets}
+func runRecord(p *check.Program, playbook found, inputs map[string]any) (journal.Options, error) {
+	salt := make([]byte, 32)
+	_, _ = rand.Read(salt) // never fails, see crypto/rand
+	saved, err := p.Save(inputs, salt)
+	if err != nil {
+		return journal.Options{}, exit(exitBug, err)
+	}
+	return journal.Options{Dirs: stateDirs(), SHA256: fmt.Sprintf("%x", sha256.Sum256(playbook.data)), Coppice: version(),
+		Inputs: saved, Secrets: p.Secrets(inputs)}, nil
 }
 
 // pruneRuns deletes old records. What can't be deleted is no trouble of the run's.

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,21 +17,9 @@ import (
 )
 
 func (a *app) showRun(run string, now time.Time) error {
-	path, err := journal.Find(stateDirs(), run)
-	var unknown *journal.UnknownRunError
-	if errors.As(err, &unknown) {
-		advice := "see: coppice runs"
-		if len(unknown.Near) > 0 {
-			advice = "there are: " + diagnostic.Escape(join(unknown.Near))
-		}
-		return exitError{code: exitUsage, err: err, advice: advice}
-	}
+	r, err := a.readRecord(run)
 	if err != nil {
-		return recordsError(err)
-	}
-	r, err := journal.Read(stateDirs(), strings.TrimSuffix(filepath.Base(path), ".jsonl"))
-	if err != nil {
-		return recordsError(err)
+		return err
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(a.err, "coppice: %s: %s\n", diagnostic.Escape(r.Path), diagnostic.Escape(p))

@@ -7,18 +7,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hbohlen/coppice/runner"
+	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/engine"
-	"github.com/hbohlen/coppice/runner/journal"
 	"github.com/hbohlen/coppice/runner/report"
 	"github.com/hbohlen/coppice/runner/report/systemd"
 )
 
-// begin opens what hears of a run: its record, the report for people, and the service manager if that has started us.
-func (s *session) begin(a *app, record journal.Options, secrets []string) {
-	o := a.reportOptions(secrets)
+// begin opens what hears of a run: the report for people, its record, and the service manager if that has started us.
+func (s *session) begin(a *app, p *check.Program, text found, inputs map[string]any,
+	record func(*check.Program, found, map[string]any) error) error {
+	o := a.reportOptions(p.Secrets(inputs))
 	s.open(a.reporter(engine.ModeRun, o))
-	s.record(record)
-	s.lateReporter.serve(o, &s.pulse)
+	if err := record(p, text, inputs); err != nil {
+		return err
+	}
+	s.serve(o, &s.pulse)
+	return nil
 }
 
 // serve tells the service manager of the run from now on, where there is one. What is wrong with it is a warning.

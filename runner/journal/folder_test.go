@@ -270,7 +270,7 @@ func TestKilled(t *testing.T) {
 		t.Errorf("after it was killed: %s", s)
 	}
 	r := read(t, dir, "r1")
-	if r.Changes.Create != 1 || len(r.Problems) > 0 || len(Finished(r)) != 1 || r.PID != c.Process.Pid {
+	if r.Changes.Create != 1 || len(r.Problems) > 0 || len(well(r)) != 1 || r.PID != c.Process.Pid {
 		t.Errorf("%+v", r)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/report"
 )
@@ -22,8 +23,8 @@ type Options struct {
 	SHA256 string
 	// Coppice is the version of the program.
 	Coppice string
-	// Resumes is the run that this one goes on from; "": none.
-	Resumes string
+	// Inputs are of use for their secrets only: what makes the same ones known again.
+	Inputs check.Saved
 	// Secrets are replaced wherever they stand in a text; see report.Mask. Inputs that are secret are masked already.
 	Secrets []string
 	// Warn is told, in one line, what a person should know: that another folder is used, that nothing is recorded. It

@@ -109,7 +109,11 @@ func (r *lines) start(e engine.RunStarted) {
 	if r.Quiet {
 		return
 	}
-	line := r.entry(priorityNotice, fmt.Sprintf("%s: started, as of %s", r.runName(e.Run), e.Instant.UTC().Format(time.RFC3339)))
+	text := fmt.Sprintf("%s: started, as of %s", r.runName(e.Run), e.Instant.UTC().Format(time.RFC3339))
+	if e.Resumes != "" {
+		text += ", going on from run " + r.clean(e.Resumes)
+	}
+	line := r.entry(priorityNotice, text)
 	line.MessageID = RunStartedID
 	r.put(r.out, line)
 }
@@ -238,6 +242,9 @@ func (r *lines) finish(res engine.StepResult) {
 // outcome is "changed: 4 created, 0.12s".
 func (r *lines) outcome(res engine.StepResult) string {
 	text := statusText(res.Status)
+	if res.Resumed != "" && !res.Status.Bad() {
+		return r.already(res)
+	}
 	switch res.Status {
 	case engine.Skipped, engine.Unreached:
 		if res.Why != "" {

@@ -1,7 +1,14 @@
 # Sets the stage for systemd, as PID 1 of new PID, mount, UTS and IPC namespaces, and becomes it.
 set -e
 root=$1 given=$2 group=$3
-mount --make-rprivate /
+# What is unmounted outside vanishes here too.
+mount --make-rslave /
+
+# The namespace has inherited the throw-away filesystems of other tests. Whoever unmounts one of them wants it to be free then.
+findmnt -rno TARGET -t btrfs | grep /coppice-loopfs- | while IFS= read -r other; do
+	other=$(printf %b "$other")
+	case $BINDS in *"$other"*) ;; *) umount -l "$other" 2>/dev/null || true ;; esac
+done
 
 # A control group of its own; the namespace must be made inside of it.
 mount -t cgroup2 cgroup2 "$root"

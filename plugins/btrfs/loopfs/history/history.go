@@ -16,6 +16,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/ages"
+	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -69,7 +70,7 @@ func Take(ctx context.Context, fs *loopfs.Filesystem, sources []string, instants
 		if all := append(plan.Diagnostics, result.Diagnostics...); sdk.HasErrors(all) {
 			return errors.New(all[0].Summary)
 		}
-		var out btrfs.SnapshotOutput
+		var out subvolume.SnapshotOutput
 		if err := json.Unmarshal(result.Outputs, &out); err != nil {
 			return err
 		}

@@ -1,0 +1,34 @@
+package subvolume
+
+import (
+	"context"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/volume"
+	"github.com/hbohlen/coppice/sdk"
+)
+
+func applyPrune(ctx context.Context, h volume.Host, c *sdk.Call, in PruneInput, private prunePrivate) (PruneOutput, error) {
+	var out PruneOutput
+	if err := c.PlannedOutputs(&out); err != nil {
+		return out, err
+	}
+	planned := out.Deleted
+	out.Deleted = []PrunedSnapshot{}
+	if len(private.Items) == 0 {
+		return out, nil
+	}
+	f, err := volume.Open(ctx, in.Target)
+	if err != nil {
+		return out, err
+	}
+	defer f.Close()
+	if f.UUID().String() != private.Filesystem {
+		return out, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
+	}
+	d := deletion{h: h, c: c, f: f, into: private.Into, items: private.Items, clock: in.Clock}
+	deleted, err := d.run(ctx)
+	for _, i := range deleted {
+		out.Deleted = append(out.Deleted, planned[i])
+	}
+	return out, err
+}

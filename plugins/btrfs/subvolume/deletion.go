@@ -1,0 +1,237 @@
+package subvolume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/plugins/btrfs/volume"
+	"github.com/hbohlen/coppice/sdk"
+)
+
+// doomed is a snapshot that a plan deletes.
+type doomed struct {
+	ID     uint64
+	UUID   kernel.UUID
+	Path   string
+	Source string
+}
+
+// How often a deletion looks at the machine again, and reports how far it is.
+const (
+	lookAgain   = 250 * time.Millisecond
+	reportAgain = 100 * time.Millisecond
+)
+
+// deletion deletes a planned list under the lock on names. It looks at the machine when it starts, again every quarter of
+// a second, and at once when this namespace's mounts, a hold or a hold switch have changed: at the subvolumes, mounts, holds and hold switches, not at the catalogue, which nobody without
+// the lock changes.
+type deletion struct {
+	h     volume.Host
+	c     *sdk.Call
+	f     *kernel.Filesystem
+	into  string
+	items []doomed
+	clock string // which one to believe
+
+	mounts    *os.File // /proc/self/mountinfo, to be told of changes; nil without /proc
+	m         *machine
+	guards    clock
+	survivors map[string]int // snapshots of a source that are not on the list
+	looked    time.Time
+	reported  time.Time
+}
+
+// run deletes and returns the indexes of the items that it deleted. One that can't be deleted is an error and does not
+// keep the others from it.
+func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
+	unlock, err := volume.LockNames(ctx, d.h, d.f)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if d.mounts, err = os.Open("/proc/self/mountinfo"); err == nil {
+		defer d.mounts.Close()
+	}
+	if d.m, err = observe(ctx, d.h, d.f, look{catalogue: true, guards: true}); err != nil {
+		return nil, err
+	}
+	if d.m.readOnly {
+		return nil, d.m.readOnlyError("nothing can be deleted")
+	}
+	if err := d.checked(); err != nil {
+		return nil, err
+	}
+	var errs []error
+	for i, item := range d.items {
+		if err := d.fresh(ctx, item); err != nil {
+			errs = append(errs, err)
+			break
+		}
+		gone, err := d.one(item)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case !gone:
+			deleted = append(deleted, i)
+			d.c.Done(i)
+		}
+		d.report(i + 1)
+		if err == nil {
+			continue
+		}
+		if broken, err := d.f.ReadOnly(); err != nil || broken { // the kernel gave up: it is the same for all that follow
+			break
+		}
+	}
+	// Before the commit, which wakes the cleaner that these would then wait for. They come to disk with the deletions or
+	// after them, never before: nobody syncs their folder by itself while the lock is held.
+	if err := d.removeRecords(deleted); err != nil {
+		d.c.Logf("warn", "the snapshots are deleted, but their records could not be removed: %v", err)
+	}
+	if len(deleted) > 0 {
+		if err := d.f.Sync(); err != nil {
+			return deleted, errors.Join(append(errs, volume.Explain("", err))...)
+		}
+	}
+	return deleted, errors.Join(errs...)
+}
+
+// fresh looks at the machine again when the last look was too long ago, or something has changed since that can be seen
+// at once: the mounts of this namespace, a hold on the item, a hold switch.
+func (d *deletion) fresh(ctx context.Context, item doomed) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	news, err := d.news(item)
+	if err != nil {
+		return volume.Explain("", err)
+	}
+	if !news && d.h.Now().Sub(d.looked) < lookAgain {
+		return nil
+	}
+	if err := d.m.observeSubvolumes(d.f); err != nil {
+		return err
+	}
+	if err := d.m.observeGuards(d.h, d.f); err != nil {
+		return err
+	}
+	return d.checked()
+}
+
+// news reports whether something has changed, by looks that cost next to nothing.
+func (d *deletion) news(item doomed) (bool, error) {
+	if d.mounts != nil {
+		// The kernel tells of each change of the mounts once, see proc(5) on mountinfo.
+		poll := []unix.PollFd{{Fd: int32(d.mounts.Fd()), Events: unix.POLLPRI}}
+		if n, err := unix.Poll(poll, 0); err == nil && n > 0 {
+			return true, nil
+		}
+	}
+	if _, err := os.Lstat(d.h.HoldFile); err == nil {
+		return true, nil
+	}
+	for _, path := range []string{volume.HoldPath, volume.HoldsFolder + "/" + item.UUID.String()} {
+		if there, err := d.f.Exists(path); err != nil || there {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
+// checked draws the conclusions from a look at the machine.
+func (d *deletion) checked() error {
+	d.looked = d.h.Now()
+	if err := d.m.mayDelete(); err != nil {
+		return err
+	}
+	if held := d.m.held(); held != "" {
+		return volume.Drifted("nothing more is deleted: %s", held)
+	}
+	d.guards = d.m.trust(d.clock, d.c.Instant)
+	listed := make(map[kernel.UUID]bool, len(d.items))
+	for _, item := range d.items {
+		listed[item.UUID] = true
+	}
+	d.survivors = map[string]int{}
+	for _, s := range d.m.subvolumes {
+		if s.managed() && !listed[s.UUID] && volume.ParentOf(s.Path) == d.into+"/"+folderOf(s.source) && d.m.valid(s, d.guards) {
+			d.survivors[s.source]++
+		}
+	}
+	return nil
+}
+
+// one deletes one item if it is still what the plan saw.
+func (d *deletion) one(item doomed) (gone bool, err error) {
+	s, there := d.m.withUUID(item.UUID)
+	if !there {
+		return true, nil
+	}
+	if err := d.drift(item, s); err != nil {
+		return false, err
+	}
+	err = d.f.DeleteByUUID(s.ID, item.UUID)
+	if errors.Is(err, kernel.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, volume.Explain("", fmt.Errorf("cannot delete %q: %w", item.Path, err))
+	}
+	return false, nil
+}
+
+// drift says what keeps the plan from being carried out for this item.
+func (d *deletion) drift(item doomed, s subvolume) error {
+	switch {
+	case s.Path != item.Path:
+		return volume.Drifted("cannot delete %q: the snapshot is at %q now", item.Path, s.Path)
+	case !s.managed():
+		return volume.Drifted("cannot delete %q: it is no managed snapshot any more: %s", item.Path, s.unmanaged)
+	case s.source != item.Source || volume.ParentOf(s.Path) != d.into+"/"+folderOf(s.source):
+		return volume.Drifted("cannot delete %q: it is not in the folder of its source", item.Path)
+	case d.survivors[item.Source] == 0:
+		return volume.Drifted("cannot delete %q: no other snapshot of %q would be left", item.Path, item.Source)
+	}
+	if all := d.m.protections(s, d.guards); len(all) > 0 {
+		return volume.Drifted("cannot delete %q: %s", item.Path, all[0].words)
+	}
+	return nil
+}
+
+func (d *deletion) report(count int) {
+	if now := d.h.Now(); count == len(d.items) || now.Sub(d.reported) >= reportAgain {
+		d.reported = now
+		d.c.Progress(sdk.Progress{Current: int64(count), Total: int64(len(d.items)), Unit: "snapshots"})
+	}
+}
+
+// removeRecords removes the records that nothing is left of, and what a crash left in their folder.
+func (d *deletion) removeRecords(deleted []int) error {
+	gone := make(map[kernel.UUID]bool, len(deleted))
+	for _, i := range deleted {
+		gone[d.items[i].UUID] = true
+	}
+	left := slices.DeleteFunc(slices.Clone(d.m.subvolumes), func(s subvolume) bool { return gone[s.UUID] })
+	if len(d.m.state.catalogue.names) == 0 {
+		return nil
+	}
+	dir, err := d.f.OpenDir(recordsFolder)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for _, name := range d.m.state.catalogue.empty(left) {
+		// Not Dir.Remove, which looks first: this can remove nothing but a file.
+		if err := unix.Unlinkat(int(dir.Fd()), name, 0); err != nil && err != unix.ENOENT {
+			return fmt.Errorf("cannot remove %q: %w", name, err)
+		}
+	}
+	return volume.RemoveTemporary(dir)
+}

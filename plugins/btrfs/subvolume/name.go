@@ -1,0 +1,41 @@
+package subvolume
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+const stampForm = "20060102T150405.000Z"
+
+var stampPattern = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}\.[0-9]{3}Z$`)
+
+// stampOf is the name of every snapshot that is taken by a run of that instant.
+func stampOf(instant time.Time) string { return instant.UTC().Format(stampForm) }
+
+// parseStamp reads exactly what stampOf writes.
+func parseStamp(name string) (time.Time, bool) {
+	if !stampPattern.MatchString(name) {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(stampForm, name)
+	return t, err == nil && stampOf(t) == name
+}
+
+// The creation time of a snapshot comes after the instant of its run: by the time that the run took to get there, or by
+// the age of a stored plan (at most a day). The tolerance is for a clock that is set back meanwhile.
+const (
+	stampAhead  = 5 * time.Minute
+	stampBehind = 24 * time.Hour
+)
+
+// agrees reports whether a snapshot with that stamp can have been created at that time.
+func agrees(stamp, created time.Time) bool {
+	late := created.Sub(stamp)
+	return late >= -stampAhead && late <= stampBehind
+}
+
+// folderOf is the name of the folder that holds the snapshots of a source.
+func folderOf(source string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(source, "/"), "/", "-")
+}

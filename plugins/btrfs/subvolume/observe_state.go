@@ -1,0 +1,109 @@
+package subvolume
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/plugins/btrfs/volume"
+)
+
+// The catalogue's folder, and how the names of its records end.
+const (
+	recordsFolder = volume.StateFolder + "/snapshots"
+	recordSuffix  = ".json"
+)
+
+// readState reads what .coppice says. An error is one of reading; what is wrong with the content is in the state.
+func readState(f *kernel.Filesystem, l look) (state, error) {
+	s := state{catalogue: newCatalogue(), broken: map[string]error{}}
+	var err error
+	if s.schema, err = volume.CheckState(f); err != nil || s.schema != nil {
+		return s, err
+	}
+	if !l.catalogue && l.record == "" {
+		return s, nil
+	}
+	dir, err := f.OpenDir(recordsFolder)
+	if errors.Is(err, kernel.ErrNotFound) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	defer dir.Close()
+	names := []string{l.record}
+	if l.catalogue {
+		if names, err = recordNames(dir); err != nil {
+			return s, err
+		}
+	}
+	if l.newest {
+		if s.newest, err = newestTrusted(dir, l.record); err != nil {
+			return s, err
+		}
+	}
+	for _, name := range names {
+		r, err := readRecord(dir, name)
+		switch {
+		case err == nil:
+			s.catalogue.add(name, r)
+		case !errors.Is(err, kernel.ErrNotFound):
+			s.corrupt = append(s.corrupt, err)
+			s.broken[name] = err
+		}
+	}
+	return s, nil
+}
+
+// newestTrusted is the instant of the newest record that was written with a trusted clock, but the one of that name; zero
+// when there is none. It reads as few records as it can: one, mostly.
+func newestTrusted(dir *kernel.Dir, but string) (time.Time, error) {
+	names, err := recordNames(dir)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, name := range slices.Backward(names) { // they begin with the stamp
+		if name == but {
+			continue
+		}
+		r, err := readRecord(dir, name)
+		if err != nil || r.Untrusted != "" {
+			continue // one that can't be read proves nothing
+		}
+		if stamp, ok := parseStamp(r.Stamp); ok {
+			return stamp, nil
+		}
+	}
+	return time.Time{}, nil
+}
+
+// recordNames lists the records, sorted. Other files in the folder mean nothing.
+func recordNames(dir *kernel.Dir) ([]string, error) {
+	entries, err := dir.ReadEntries()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name, recordSuffix) && !strings.HasPrefix(e.Name, kernel.TempPrefix) {
+			names = append(names, e.Name)
+		}
+	}
+	return names, nil
+}
+
+func readRecord(dir *kernel.Dir, name string) (record, error) {
+	data, err := volume.ReadSmall(dir, name)
+	if err != nil {
+		return record{}, err
+	}
+	r, err := decodeRecord(data)
+	if err != nil {
+		return r, fmt.Errorf("%s/%s: %w", recordsFolder, name, err)
+	}
+	return r, nil
+}

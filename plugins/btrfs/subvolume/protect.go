@@ -1,0 +1,70 @@
+package subvolume
+
+import (
+	"time"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/retention"
+)
+
+// protection is a reason for which a snapshot must stay whatever any rule says.
+type protection struct {
+	flag  string // short, for the facts of a plan
+	words string // for the user
+}
+
+// protections returns all of them. A hold that has ended is none.
+func (m *machine) protections(s subvolume, clock clock) []protection {
+	if s.planned {
+		return nil
+	}
+	var all []protection
+	if h, ok := m.state.holds[s.UUID]; ok && !h.Over(clock.Now, clock.Trusted) {
+		all = append(all, protection{"pinned", h.String()})
+	}
+	if where, ok := m.mounted[s.ID]; ok {
+		all = append(all, protection{"mounted", where})
+	}
+	if s.ID == m.defaultID {
+		all = append(all, protection{"default", "default subvolume"})
+	}
+	if m.parents[s.ID] {
+		all = append(all, protection{"nesting", "holds other subvolumes"})
+	}
+	return all
+}
+
+// takenAt is when a snapshot counts as taken: when it was created. One with the stamp of this very run counts as taken at
+// the run's instant, so that it falls into the same bucket in a preview, where it does not exist yet. One that was taken
+// while the clock could not be believed counts as taken with the first one after it that was taken with a trusted clock;
+// while there is none its time is zero.
+//
+// Without a clock to believe now, times are only shown: then it is the creation time.
+func (m *machine) takenAt(s subvolume, clock clock) time.Time {
+	switch {
+	case ofThisRun(s, clock.Now):
+		return clock.Now.UTC()
+	case s.untrusted && clock.Trusted:
+		var next subvolume
+		for _, other := range m.subvolumes {
+			if other.managed() && !other.untrusted && !other.planned && other.OTransID > s.OTransID &&
+				(next.OTransID == 0 || other.OTransID < next.OTransID) {
+				next = other
+			}
+		}
+		if next.OTransID == 0 {
+			return time.Time{}
+		}
+		return next.OTime.UTC()
+	}
+	return s.OTime.UTC()
+}
+
+// ofThisRun reports whether a snapshot has the stamp of the run that asks.
+func ofThisRun(s subvolume, instant time.Time) bool { return s.Name() == stampOf(instant) }
+
+// valid reports whether a snapshot counts as one that something can be restored from: its creation time can be true, as
+// package retention sees it.
+func (m *machine) valid(s subvolume, clock clock) bool {
+	taken := m.takenAt(s, clock)
+	return taken.Unix() > 0 && !(clock.Trusted && taken.After(clock.Now.Add(retention.FutureTolerance)))
+}

@@ -1,0 +1,112 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/sdk"
+)
+
+// Keys of locks are "btrfs:UUID:names".
+const (
+	keyPrefix = "btrfs:"
+	namesPart = ":names"
+)
+
+// NamesKey is the key of the lock on the names of a filesystem.
+func NamesKey(id kernel.UUID) string { return keyPrefix + id.String() + namesPart }
+
+// tryFor is how long a lock is tried for that nobody waits for: the kernel frees that of a process that has just ended
+// when its last file is closed.
+const tryFor = 50 * time.Millisecond
+
+// Locks are those that this process holds for the runner: the kernel's flock on the top level, which excludes others in
+// other containers too, and lives until this process is gone, its last system call included.
+type Locks struct {
+	mu   sync.Mutex
+	held map[string]func() // by key: lets go
+}
+
+// Lock implements sdk.Locker.
+func (l *Locks) Lock(ctx context.Context, keys []string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == nil {
+		l.held = map[string]func(){}
+	}
+	var taken []string
+	for _, key := range keys {
+		if l.held[key] != nil {
+			continue
+		}
+		release, err := take(ctx, key)
+		if err != nil {
+			for _, t := range taken {
+				l.held[t]()
+				delete(l.held, t)
+			}
+			return err
+		}
+		l.held[key] = release
+		taken = append(taken, key)
+	}
+	return nil
+}
+
+// Unlock implements sdk.Locker.
+func (l *Locks) Unlock(_ context.Context, keys []string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, key := range keys {
+		if release := l.held[key]; release != nil {
+			release()
+			delete(l.held, key)
+		}
+	}
+	return nil
+}
+
+// Has reports whether a lock is held.
+func (l *Locks) Has(key string) bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held[key] != nil
+}
+
+// take takes one lock.
+func take(ctx context.Context, key string) (release func(), err error) {
+	id, ok := strings.CutPrefix(key, keyPrefix)
+	if ok {
+		id, ok = strings.CutSuffix(id, namesPart)
+	}
+	if _, bad := kernel.ParseUUID(id); !ok || bad != nil {
+		return nil, Refuse("", "there is no lock %q", key)
+	}
+	f, err := kernel.Open(ctx, "UUID="+id)
+	if err != nil {
+		return nil, ExplainOpen(err)
+	}
+	wait, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	unlock, err := f.LockNames(wait)
+	if err != nil {
+		f.Close()
+		if errors.Is(err, kernel.ErrBusy) && ctx.Err() == nil {
+			return nil, &sdk.Error{Reason: sdk.Busy, Summary: fmt.Sprintf("another process changes the names of btrfs %s", id),
+				Advice: "wait for it; \"fuser -v\" on the filesystem's top level finds it, unless it is in a container"}
+		}
+		return nil, Explain("", err)
+	}
+	return func() {
+		unlock()
+		f.Close()
+	}, nil
+}

@@ -1,0 +1,146 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+)
+
+// The state that coppice keeps on each filesystem, in a folder at its top level that only root can read. Each part of the
+// plugin has files of its own in it.
+const (
+	StateFolder = ".coppice"
+	HoldsFolder = StateFolder + "/holds"
+	HoldPath    = StateFolder + "/hold" // a hold switch
+	VersionPath = StateFolder + "/version"
+
+	stateVersion = "1"
+)
+
+// CheckState finds out whether the state is of the version that we know, and nobody but root can have written it.
+func CheckState(f *kernel.Filesystem) (problem, err error) {
+	dir, err := f.OpenDir(StateFolder)
+	if errors.Is(err, kernel.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return Refuse("", "coppice's records on the filesystem can't be used: %v", err), nil
+	}
+	defer dir.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
+		return nil, err
+	}
+	if st.Uid != 0 || st.Mode&0o022 != 0 {
+		return Refuse("check its content, then \"chown root\" and \"chmod 700\" it",
+			"%q at the filesystem's top level can be written by others than root (owner %d, mode %04o), so its records prove nothing", StateFolder, st.Uid, st.Mode&0o7777), nil
+	}
+	data, err := f.ReadFile(VersionPath)
+	switch {
+	case errors.Is(err, kernel.ErrNotFound):
+		record, err := anyRecord(dir)
+		if err != nil || record == "" {
+			return nil, err
+		}
+		return Refuse("if the records are of this version of coppice, write a file with \"1\" in it",
+			"%q is missing beside the records in %q, so nobody knows what they mean", VersionPath, StateFolder+"/"+record), nil
+	case err != nil:
+		return Refuse("", "coppice's records on the filesystem can't be used: %v", err), nil
+	}
+	if version := strings.TrimSpace(string(data)); version != stateVersion {
+		return Refuse("use the newer coppice that wrote them",
+			"the records in %q are of version %q; this coppice knows version %s and touches nothing", StateFolder, version, stateVersion), nil
+	}
+	return nil, nil
+}
+
+// anyRecord is the name of something in the state folder that coppice has written; "" when there is only what a person puts
+// there: holds, and the hold switch.
+func anyRecord(dir *kernel.Dir) (string, error) {
+	entries, err := dir.ReadEntries()
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if path := StateFolder + "/" + e.Name; path != HoldPath && path != HoldsFolder && !strings.HasPrefix(e.Name, kernel.TempPrefix) {
+			return e.Name, nil
+		}
+	}
+	return "", nil
+}
+
+// MakeState makes the folder with its version, and reports whether it was not complete before. The version is there before
+// anything else is. The caller holds the lock on names, has asked CheckState, and syncs the top level.
+func MakeState(f *kernel.Filesystem) (fresh bool, err error) {
+	made, err := f.MkdirAll(StateFolder, 0o700)
+	if err != nil {
+		return false, err
+	}
+	known, err := f.Exists(VersionPath)
+	if err != nil {
+		return false, err
+	}
+	if !known {
+		if err := f.WriteFileAtomic(VersionPath, []byte(stateVersion+"\n"), 0o600); err != nil {
+			return false, err
+		}
+	}
+	return len(made) > 0 || !known, nil
+}
+
+// ReadSmall reads a regular file in a directory with as few system calls as can be: there is one record for each run,
+// which may be thousands.
+func ReadSmall(dir *kernel.Dir, name string) ([]byte, error) {
+	fail := func(err error) ([]byte, error) {
+		return nil, fmt.Errorf("cannot read %q: %w", dir.Path()+"/"+name, err)
+	}
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return fail(kernel.ErrNotFound)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fail(err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > kernel.MaxFileSize {
+		return fail(errors.New("it is not a regular file, or too big for a record"))
+	}
+	data := make([]byte, st.Size)
+	for done := 0; done < len(data); {
+		n, err := unix.Read(fd, data[done:])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return fail(err)
+		case n == 0:
+			return fail(errors.New("it became shorter while it was read"))
+		default:
+			done += n
+		}
+	}
+	return data, nil
+}
+
+// RemoveTemporary removes the files that a crash in the middle of writing left. The caller holds the lock on names.
+func RemoveTemporary(dir *kernel.Dir) error {
+	entries, err := dir.ReadEntries()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name, kernel.TempPrefix) && e.Type == kernel.EntryFile {
+			if err := dir.Remove(e.Name); err != nil && !errors.Is(err, kernel.ErrNotFound) {
+				return err
+			}
+		}
+	}
+	return nil
+}

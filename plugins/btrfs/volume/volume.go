@@ -1,0 +1,82 @@
+// Package volume is what every action of the btrfs plugin starts from: the filesystem that its inputs name, opened; the lock
+// on it; what the machine says about its clock and its hold switches; coppice's own folder on the filesystem; paths as
+// inputs give them; and errors in the user's words. It knows no action.
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/sdk"
+)
+
+// Target is the filesystem that an action works on.
+type Target struct {
+	Filesystem sdk.Filesystem `json:"filesystem" default:"/" doc:"The btrfs filesystem: UUID=…, LABEL=…, its device, or any path on it. It must be mounted."`
+}
+
+// ResourceType is the type of resource that the actions touch. Its scope is the filesystem's UUID.
+const ResourceType = "btrfs.subvolume"
+
+// Open opens the filesystem that an action works on. The caller closes it.
+func Open(ctx context.Context, t Target) (*kernel.Filesystem, error) {
+	f, err := kernel.Open(ctx, string(t.Filesystem))
+	if err != nil {
+		return nil, ExplainOpen(err)
+	}
+	return f, nil
+}
+
+// NameLocks is the Locks hook of every writing action.
+func NameLocks(ctx context.Context, t Target) ([]sdk.Lock, error) {
+	f, err := Open(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	title := "names of btrfs " + f.UUID().String()
+	if label, err := f.Label(); err == nil && label != "" {
+		title += fmt.Sprintf(" (%s)", label)
+	}
+	return []sdk.Lock{{Key: NamesKey(f.UUID()), Title: title}}, nil
+}
+
+// LockNames takes the kernel's lock on the names of the filesystem, unless this process has it for the whole run.
+func LockNames(ctx context.Context, h Host, f *kernel.Filesystem) (unlock func(), err error) {
+	if h.Locks.Has(NamesKey(f.UUID())) {
+		return func() {}, nil
+	}
+	wait, cancel := context.WithTimeout(ctx, h.LockWait)
+	defer cancel()
+	unlock, err = f.LockNames(wait)
+	switch {
+	case err == nil:
+		return unlock, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, kernel.ErrBusy):
+		return nil, &sdk.Error{
+			Reason:  sdk.Busy,
+			Summary: fmt.Sprintf("the names of btrfs %v are locked by another process since %v", f.UUID(), h.LockWait),
+			Advice:  "wait for the other run, or look for it with \"fuser -v\" on the filesystem's top level",
+		}
+	}
+	return nil, Explain("", err)
+}
+
+// SyncFolder makes the names in a folder durable. For a new subvolume it makes the kernel commit.
+func SyncFolder(f *kernel.Filesystem, path string) error {
+	dir, err := f.OpenDir(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Fsync(int(dir.Fd())); err != nil {
+		return fmt.Errorf("cannot write directory %q to disk: %w", path, err)
+	}
+	return nil
+}
