@@ -99,12 +99,13 @@ func is(values ...string) func(string) bool {
 	return func(s string) bool { return contains(values, s) }
 }
 
-// logged are the entries that a service's processes have written.
+// logged are the entries that a service's main process has written. (The service itself is only in those that journald
+// has read before the process ended.)
 func logged(t *testing.T, m *pid1.Machine, name string) []map[string]string {
 	t.Helper()
 	m.Must(t, "journalctl", "--sync")
 	var all []map[string]string
-	for line := range strings.Lines(m.Must(t, "journalctl", "-o", "json", "_SYSTEMD_UNIT="+name+".service")) {
+	for line := range strings.Lines(m.Must(t, "journalctl", "-o", "json", "_PID="+property(t, m, name, "ExecMainPID"))) {
 		var e map[string]any
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("%v in %s", err, line)
