@@ -195,13 +195,7 @@ func fields(t *testing.T, s structure) []field {
 		if name == "-" {
 			continue
 		}
-		meaning := strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " ")
-		if meaning == "" {
-			meaning = fieldMeaning[s.name+"."+name]
-		}
-		if meaning == "" {
-			meaning = fieldMeaning[name]
-		}
+		meaning := meaningOf(s.name, name, f)
 		if meaning == "" {
 			t.Errorf("nobody says what field %s of %s means", name, s.name)
 		}
@@ -212,6 +206,16 @@ func fields(t *testing.T, s structure) []field {
 		all = append(all, field{"`" + name + "`", kind, meaning})
 	}
 	return all
+}
+
+// meaningOf is what a field means: its comment, or what the table above says; "" if nobody says it.
+func meaningOf(structure, name string, f *ast.Field) string {
+	for _, meaning := range []string{strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " "), fieldMeaning[structure+"."+name], fieldMeaning[name]} {
+		if meaning != "" {
+			return meaning
+		}
+	}
+	return ""
 }
 
 // shown are the types that have a heading of their own.

@@ -97,7 +97,7 @@ func TestKilledRunnerLeavesNoProcess(t *testing.T) {
 	for _, signal := range []os.Signal{os.Kill, syscall.SIGTERM} {
 		mark := fmt.Sprintf("%d-%v", os.Getpid(), signal)
 		c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", playbook},
-			Env: append(os.Environ(), "COPPICE_STATE_DIR="+dir, troubleEnv+"=1", markEnv+"="+mark)}
+			Env: append(os.Environ(), "COPPICE_STATE_DIR="+dir, schemasVariable+"=", troubleEnv+"=1", markEnv+"="+mark)}
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +166,7 @@ func (k *killing) moment() moment {
 func (k *killing) coppice(at *moment, mark string, args ...string) (events int) {
 	k.t.Helper()
 	c := &exec.Cmd{Path: "/proc/self/exe", Args: append(append([]string{"coppice"}, args...), "--json"),
-		Env: append(os.Environ(), "COPPICE_STATE_DIR=", troubleEnv+"=1", markEnv+"="+mark)}
+		Env: append(os.Environ(), "COPPICE_STATE_DIR=", schemasVariable+"=", troubleEnv+"=1", markEnv+"="+mark)}
 	var errs strings.Builder
 	c.Stderr = &errs
 	out, err := c.StdoutPipe()

@@ -93,14 +93,15 @@ func (a *app) resume(parent context.Context, o resumption, run string) error {
 	if o.preview {
 		mode = engine.ModePreview
 	}
-	s.open(a.reporter(mode, a.reportOptions(program.Secrets(inputs))))
 	if mode == engine.ModeRun {
-		if err := s.recordOrRefuse(program, text, inputs); err != nil {
+		if err := s.begin(a, program, text, inputs, s.recordOrRefuse); err != nil {
 			return err
 		}
+	} else {
+		s.open(a.reporter(mode, a.reportOptions(program.Secrets(inputs))))
 	}
 	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: mode, Instant: record.Instant, Inputs: inputs, Facts: facts(),
-		Hold: a.hold(), Emit: s.emit, Wait: o.wait, Last: s.last, Past: record.Past(journal.BootID(), before...)})
+		Hold: a.hold(), Emit: s.emit, Wait: o.wait, Last: s.last, Past: record.Past(journal.BootID(), before...), Pulse: &s.pulse})
 	_ = s.closeReport() // a reader that has gone away does not make the run a failure
 	if code := runCode(result, s.signals.received()); code != exitOK {
 		return exit(code, nil)

@@ -27,7 +27,7 @@ func beCoppice() int {
 	if os.Getenv(troubleEnv) != "" {
 		plugins = append(plugins, trouble)
 	}
-	code := Main(os.Args)
+	code := checkedMain(os.Args)
 	if file := os.Getenv(peakEnv); file != "" && len(os.Args) > 1 && os.Args[1] != "plugin" {
 		_ = os.WriteFile(file, []byte(peak()), 0o600)
 	}

@@ -97,7 +97,7 @@ type StepPlanned struct {
 
 // PlannedStep is what a step would do.
 type PlannedStep struct {
-	Changes []sdk.Change `json:"changes"`
+	Changes []sdk.Change `json:"changes"` // in an event never nil: JSON has a list
 	Kept    []sdk.Kept   `json:"kept,omitempty"`
 }
 

@@ -214,6 +214,9 @@ func (w *walk) publish(step *check.Step, r *StepResult) {
 			d.At = step.Place(d.Path)
 		}
 	}
+	if r.Planned.Changes == nil {
+		r.Planned.Changes = []sdk.Change{}
+	}
 	w.emit(StepFinished{StepResult: *r})
 }
 
