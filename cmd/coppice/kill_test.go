@@ -47,7 +47,7 @@ always:
 //
 // COPPICE_TEST_KILLS is how often, COPPICE_TEST_SEED which moments.
 func TestKillTheRunner(t *testing.T) {
-	kills := number("COPPICE_TEST_KILLS", 100)
+	kills := number("COPPICE_TEST_KILLS", lessUnderRace(100))
 	seed := number("COPPICE_TEST_SEED", int(time.Now().UnixNano()%1_000_000))
 	t.Logf("COPPICE_TEST_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
@@ -111,6 +111,14 @@ func TestKilledRunnerLeavesNoProcess(t *testing.T) {
 		_ = c.Wait()
 		vanish(t, mark)
 	}
+}
+
+// lessUnderRace is a number of rounds, some of them under the race detector: .ci/test makes all of them without.
+func lessUnderRace(n int) int {
+	if race {
+		return n / 5
+	}
+	return n
 }
 
 func number(env string, otherwise int) int {
