@@ -220,10 +220,14 @@ func (w *walk) publish(step *check.Step, r *StepResult) {
 	w.emit(StepFinished{StepResult: *r})
 }
 
-// record puts a result into the report, and remembers the first failure that
-// counts.
+// record puts a result into the report.
 func (w *walk) record(step *check.Step, r StepResult) {
 	w.report.Steps = append(w.report.Steps, r)
+	w.notice(step, r)
+}
+
+// notice remembers the first failure that counts.
+func (w *walk) notice(step *check.Step, r StepResult) {
 	if !r.Status.Bad() || step.Source.ContinueOnError || step.IsBlock() {
 		return
 	}
