@@ -196,6 +196,7 @@ type lateReporter struct {
 	mu       sync.Mutex
 	to       report.Reporter
 	journal  *journal.Recorder // nil: nothing is recorded
+	state    *stateDirs        // where the record is
 	warnings []string          // of the journal and about the service manager, not yet told
 	service  *report.Service   // nil: no service manager wants to know
 	served   chan struct{}     // closed when it is told no more
@@ -211,13 +212,19 @@ func (l *lateReporter) open(to report.Reporter) {
 
 // record opens the record of the run. What it warns of is told as a line of a plugin is.
 func (l *lateReporter) record(p *check.Program, text found, inputs map[string]any) error {
-	o, err := runRecord(p, text, inputs)
+	state := runState(context.Background(), p, inputs)
+	o, err := runRecord(state, p, text, inputs)
 	if err != nil {
+		state.Close()
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o.Warn = func(text string) { l.warnings = append(l.warnings, text) } // called by emit, which holds mu
+	l.state = state
+	o.Warn = func(text string) { l.warnings = append(l.warnings, state.Shown(text)) } // called by emit, which holds mu
+	if state.unusable != nil {
+		l.warnings = append(l.warnings, "this run is not recorded on the filesystem that it is about: "+state.unusable.Error())
+	}
 	l.journal = journal.Open(o)
 	return nil
 }
@@ -262,7 +269,8 @@ func (l *lateReporter) closeReport() error {
 	if l.journal != nil {
 		l.journal.Close()
 		l.journal = nil
-		pruneRuns()
+		l.state.tidy(time.Now())
+		l.state.Close()
 	}
 	to := l.to
 	l.to = nil

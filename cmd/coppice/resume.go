@@ -25,6 +25,8 @@ type resumption struct {
 	secrets inputFlags
 	wait    bool
 	preview bool
+
+	filesystem string
 }
 
 func (a *app) resumeCommand() *cobra.Command {
@@ -43,12 +45,18 @@ func (a *app) resumeCommand() *cobra.Command {
 	}
 	c.Flags().StringArrayVarP(&o.secrets.values, "input", "i", nil, "a secret input: `name=@file`")
 	c.Flags().BoolVar(&o.wait, "wait", false, "wait for another run that uses the same filesystem, instead of exiting with 75")
+	c.Flags().StringVarP(&o.filesystem, "filesystem", "f", "", "look for the record on this `filesystem` only: UUID=…, LABEL=…, its device, or any path on it")
 	c.Flags().BoolVar(&o.preview, "plan", false, "only show what is left to do")
 	return c
 }
 
 func (a *app) resume(parent context.Context, o resumption, run string) error {
-	record, err := a.readRecord(run)
+	state, err := allState(parent, o.filesystem)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	defer state.Close()
+	record, err := readRecord(state, run)
 	if err != nil {
 		return err
 	}
@@ -56,7 +64,7 @@ func (a *app) resume(parent context.Context, o resumption, run string) error {
 		fmt.Fprintf(a.err, "run %s has succeeded: nothing is left to do\n", diagnostic.Escape(record.Run))
 		return nil
 	}
-	if err := a.resumable(record, time.Now()); err != nil {
+	if err := resumable(state, record, time.Now()); err != nil {
 		return err
 	}
 	text, err := a.playbookOf(record)
@@ -98,12 +106,12 @@ func (a *app) resume(parent context.Context, o resumption, run string) error {
 }
 
 // readRecord reads the record of a run that somebody has named.
-func (a *app) readRecord(run string) (*journal.Record, error) {
-	path, err := a.findRecord(run)
+func readRecord(state *stateDirs, run string) (*journal.Record, error) {
+	path, err := findRecord(state, run)
 	if err != nil {
 		return nil, err
 	}
-	r, err := journal.Read(stateDirs(), strings.TrimSuffix(filepath.Base(path), ".jsonl"))
+	r, err := journal.Read(state.dirs, strings.TrimSuffix(filepath.Base(path), ".jsonl"))
 	if err != nil {
 		return nil, recordsError(err)
 	}
@@ -111,7 +119,7 @@ func (a *app) readRecord(run string) (*journal.Record, error) {
 }
 
 // resumable says why a run can't be gone on with.
-func (a *app) resumable(r *journal.Record, now time.Time) error {
+func resumable(state *stateDirs, r *journal.Record, now time.Time) error {
 	stale := func(advice, format string, args ...any) error {
 		return exitError{code: exitStale, err: fmt.Errorf(format, args...), advice: advice}
 	}
@@ -131,7 +139,7 @@ func (a *app) resumable(r *journal.Record, now time.Time) error {
 	case r.Instant.Sub(now) > 5*time.Minute:
 		return stale(anew, "run %s is of the future: the clock has been set back", r.Run)
 	}
-	all, err := journal.List(stateDirs())
+	all, err := journal.List(state.dirs)
 	if err != nil {
 		return recordsError(err)
 	}
@@ -185,15 +193,15 @@ func (s *session) recordOrRefuse(p *check.Program, text found, inputs map[string
 	if err := s.record(p, text, inputs); err != nil {
 		return err
 	}
-	if err := s.journal.Err(); err != nil {
-		return exitError{code: exitState, err: fmt.Errorf("this run could not be recorded: %w", err), advice: "nothing was changed"}
+	if err := errors.Join(s.state.unusable, s.journal.Err()); err != nil {
+		return exitError{code: exitState, err: fmt.Errorf("this run could not be recorded: %s", s.state.Shown(err.Error())), advice: "nothing was changed"}
 	}
 	return nil
 }
 
 // findRecord is the file of the record of a run that somebody has named.
-func (a *app) findRecord(run string) (string, error) {
-	path, err := journal.Find(stateDirs(), run)
+func findRecord(state *stateDirs, run string) (string, error) {
+	path, err := journal.Find(state.dirs, run)
 	var unknown *journal.UnknownRunError
 	if errors.As(err, &unknown) {
 		advice := "see: coppice runs"

@@ -33,6 +33,7 @@ type Header struct {
 	Host     string                     `json:"hostname,omitempty"`
 	Folder   string                     `json:"cwd,omitempty"`     // what a relative File starts from
 	Resumes  string                     `json:"resumes,omitempty"` // the run that this one goes on from
+	Home     string                     `json:"home,omitempty"`    // what the state folder is known by that the record belongs in
 	Origin   string                     `json:"origin,omitempty"`  // the first of the runs that go on from each other
 }
 
@@ -83,7 +84,7 @@ type (
 func (r *Recorder) beginning(e engine.RunStarted) ([]byte, error) {
 	h := Header{Run: e.Run, Mode: e.Mode, Playbook: e.Playbook, File: e.File, SHA256: r.options.SHA256,
 		Inputs: map[string]json.RawMessage{}, Instant: e.Instant, Coppice: r.options.Coppice, PID: os.Getpid(),
-		Salt: r.options.Inputs.Salt, Secrets: r.options.Inputs.Secrets, Resumes: e.Resumes, Origin: e.Origin, BootID: BootID()}
+		Salt: r.options.Inputs.Salt, Secrets: r.options.Inputs.Secrets, Home: r.options.Home, Resumes: e.Resumes, Origin: e.Origin, BootID: BootID()}
 	h.Host, _ = os.Hostname()
 	h.Folder, _ = os.Getwd()
 	size := 0

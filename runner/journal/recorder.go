@@ -19,6 +19,9 @@ import (
 type Options struct {
 	// Dirs are state folders, the best first: the first that can be written to is used.
 	Dirs []string
+	// Home is what the first of them is known by, wherever it can be found; "": it is one of the machine. A record that has
+	// to be written to another folder can be brought home by it, see Move.
+	Home string
 	// SHA256 of the playbook's text, in hexadecimal.
 	SHA256 string
 	// Coppice is the version of the program.
