@@ -150,7 +150,7 @@ func (a *app) apply(parent context.Context, file string, flags inputFlags, wait 
 	if err != nil {
 		return err
 	}
-	inputs, err := f.Restore(program, secrets)
+	inputs, err := program.Restore(f.Saved, "the plan file", secrets)
 	if err != nil {
 		return exit(exitInvalid, err)
 	}
@@ -174,7 +174,9 @@ func (a *app) apply(parent context.Context, file string, flags inputFlags, wait 
 		return exitError{code: exitStale, err: errors.New("the machine has drifted from the plan, before any change"), advice: "nothing was changed; make a new plan"}
 	}
 	s.open(a.reporter(engine.ModeRun, a.reportOptions(program.Secrets(inputs))))
-	s.record(runRecord(found{f.File, []byte(f.Playbook)}, program.Secrets(inputs)))
+	if err := s.recordOrRefuse(program, found{f.File, []byte(f.Playbook)}, inputs); err != nil {
+		return err
+	}
 	var late []planfile.Difference
 	job.Mode, job.Emit, job.Wait = engine.ModeRun, s.emit, wait
 	job.Expect = func(r engine.StepResult) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hbohlen/coppice/runner"
+	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/host"
@@ -93,7 +94,9 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 	}
 	s.open(a.reporter(e.mode, a.reportOptions(program.Secrets(inputs))))
 	if e.mode == engine.ModeRun {
-		s.record(runRecord(text, program.Secrets(inputs)))
+		if err := s.record(program, text, inputs); err != nil {
+			return err
+		}
 	}
 	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: e.mode, Instant: instant, Inputs: inputs, Facts: facts(),
 		Hold: a.hold(), Emit: s.emit, Wait: e.wait, Last: s.last})
@@ -186,6 +189,7 @@ type lateReporter struct {
 	mu       sync.Mutex
 	to       report.Reporter
 	journal  *journal.Recorder // nil: nothing is recorded
+	state    *stateDirs        // where the record is
 	warnings []string          // of the journal, not yet told
 }
 
@@ -196,11 +200,22 @@ func (l *lateReporter) open(to report.Reporter) {
 }
 
 // record opens the record of the run. What it warns of is told as a line of a plugin is.
-func (l *lateReporter) record(o journal.Options) {
+func (l *lateReporter) record(p *check.Program, text found, inputs map[string]any) error {
+	state := runState(context.Background(), p, inputs)
+	o, err := runRecord(state, p, text, inputs)
+	if err != nil {
+		state.Close()
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o.Warn = func(text string) { l.warnings = append(l.warnings, text) } // called by emit, which holds mu
+	l.state = state
+	o.Warn = func(text string) { l.warnings = append(l.warnings, state.Shown(text)) } // called by emit, which holds mu
+	if state.unusable != nil {
+		l.warnings = append(l.warnings, "this run is not recorded on the filesystem that it is about: "+state.unusable.Error())
+	}
 	l.journal = journal.Open(o)
+	return nil
 }
 
 func (l *lateReporter) emit(e engine.Event) {
@@ -236,7 +251,8 @@ func (l *lateReporter) closeReport() error {
 	if l.journal != nil {
 		l.journal.Close()
 		l.journal = nil
-		pruneRuns()
+		l.state.tidy(time.Now())
+		l.state.Close()
 	}
 	to := l.to
 	l.to = nil

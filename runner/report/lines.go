@@ -126,8 +126,11 @@ func (r *lines) start(e engine.RunStarted) {
 	if r.Quiet {
 		return
 	}
-	r.put(r.out, priorityInfo, fmt.Sprintf("%s: started, as of %s", r.runName(e.Run),
-		e.Instant.UTC().Format(time.RFC3339)))
+	text := fmt.Sprintf("%s: started, as of %s", r.runName(e.Run), e.Instant.UTC().Format(time.RFC3339))
+	if e.Resumes != "" {
+		text += ", going on from run " + r.clean(e.Resumes)
+	}
+	r.put(r.out, priorityInfo, text)
 }
 
 // describe is "Snapshot 4 subvolumes (btrfs.snapshot)".
@@ -247,6 +250,9 @@ func (r *lines) finish(res engine.StepResult) {
 // outcome is "changed: 4 created, 0.12s".
 func (r *lines) outcome(res engine.StepResult) string {
 	text := statusText(res.Status)
+	if res.Resumed != "" && !res.Status.Bad() {
+		return r.already(res)
+	}
 	switch res.Status {
 	case engine.Skipped, engine.Unreached:
 		if res.Why != "" {
