@@ -51,6 +51,8 @@ func Run(p *sdk.Plugin) {
 			return grpc.NewServer(append(options,
 				grpc.MaxRecvMsgSize(protocol.MaxMessage),
 				grpc.MaxSendMsgSize(protocol.MaxMessage),
+				grpc.StaticStreamWindowSize(protocol.Window),
+				grpc.StaticConnWindowSize(protocol.Window),
 				grpc.StatsHandler(connections))...)
 		},
 	})

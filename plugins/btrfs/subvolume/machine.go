@@ -98,7 +98,7 @@ type listing struct {
 
 // settle works out what follows from the observed facts. It is called again whenever they have changed.
 func (m *machine) settle() {
-	slices.SortFunc(m.subvolumes, func(a, b subvolume) int { return strings.Compare(a.Path, b.Path) })
+	m.subvolumes = sortedByPath(m.subvolumes)
 	m.byPath = make(map[string]int, len(m.subvolumes))
 	m.byUUID = make(map[kernel.UUID]int, len(m.subvolumes))
 	m.parents = map[uint64]bool{}
@@ -123,6 +123,20 @@ const (
 	unrecorded = "coppice has no record of having taken it"
 	writable   = "it is writable"
 )
+
+// sortedByPath moves each subvolume once, as they are large.
+func sortedByPath(all []subvolume) []subvolume {
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return strings.Compare(all[i].Path, all[j].Path) })
+	sorted := make([]subvolume, len(all))
+	for to, from := range order {
+		sorted[to] = all[from]
+	}
+	return sorted
+}
 
 // judge finds the source of a snapshot that coppice took, and why it is not managed.
 func (m *machine) judge(s kernel.Subvolume) (source, unmanaged string) {
