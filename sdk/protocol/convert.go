@@ -10,7 +10,7 @@ import (
 
 func encodeRequest(r sdk.Request) (*CallRequest, error) {
 	out := &CallRequest{Id: r.ID, Run: r.Run, Step: r.Step, Action: r.Action,
-		InstantUnixNano: r.Instant.UnixNano(), Inputs: r.Inputs}
+		InstantUnixNano: r.Instant.UnixNano(), Inputs: r.Inputs, Virtual: string(r.Virtual)}
 	if len(r.Prior) > 0 {
 		prior, err := json.Marshal(r.Prior)
 		if err != nil {
@@ -23,7 +23,7 @@ func encodeRequest(r sdk.Request) (*CallRequest, error) {
 
 func decodeRequest(m *CallRequest) (sdk.Request, error) {
 	r := sdk.Request{ID: m.GetId(), Run: m.GetRun(), Step: m.GetStep(), Action: m.GetAction(),
-		Instant: time.Unix(0, m.GetInstantUnixNano()).UTC(), Inputs: m.GetInputs()}
+		Instant: time.Unix(0, m.GetInstantUnixNano()).UTC(), Inputs: m.GetInputs(), Virtual: sdk.Virtual(m.GetVirtual())}
 	if err := unmarshal("prior changes", m.GetPrior(), &r.Prior); err != nil {
 		return r, err
 	}

@@ -27,6 +27,7 @@ func Decide(p Policy, clock Clock, snaps []Snapshot) Decision {
 			e.firm = true
 			if e.snap.ProtectedUntil.IsZero() {
 				e.keep(e.snap.Protected)
+				e.fixed = true
 			} else {
 				e.keepUntil(e.snap.Protected, e.snap.ProtectedUntil)
 			}
@@ -113,7 +114,7 @@ func blockAll(d *Decision, entries []*entry) {
 			d.Held++
 		}
 		e.reasons = append(e.reasons, d.Blocked)
-		e.kept, e.firm, e.endless = true, true, true
+		e.kept, e.firm, e.endless, e.fixed = true, true, true, true
 	}
 }
 
@@ -133,6 +134,7 @@ func (d *Decision) record(entries []*entry) {
 		if e.kept && !e.endless {
 			v.Until = e.until
 		}
+		v.Replaced = e.kept && e.endless && !e.fixed
 		d.Verdicts[i] = v
 		if e.quarantined {
 			d.Quarantined++

@@ -36,6 +36,9 @@ type Verdict struct {
 	// Until is set if time alone ends everything that keeps the snapshot: something keeps it before that instant and nothing
 	// after it, if nothing else changes meanwhile. UTC; zero otherwise.
 	Until time.Time
+	// Replaced says that nothing but newer snapshots, which take its place in what counts it, or time and those together end what
+	// keeps it.
+	Replaced bool
 	// Spare says that the snapshot may go although a rule keeps it, if its space is needed: it is not protected, quarantined,
 	// the newest or part of the floor, nothing is blocked, and the delete cap leaves room for it.
 	Spare bool

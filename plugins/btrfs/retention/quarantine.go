@@ -41,6 +41,7 @@ func quarantine(entries []*entry, now time.Time, trusted bool) []string {
 		if why := suspect(e); why != "" {
 			e.quarantined = true
 			e.keepFirmly(why)
+			e.fixed = true
 			found[why] = append(found[why], e)
 		}
 	}

@@ -66,6 +66,7 @@ type entry struct {
 	firm        bool // what keeps it holds whatever space is needed
 	deleted     bool
 	endless     bool // what keeps it does not end by itself
+	fixed       bool // nor when newer ones come
 	until       time.Time
 }
 

@@ -21,11 +21,13 @@ type look struct {
 	clock     bool     // whether the system's clock can be believed
 	guards    bool     // default subvolume, mounts, holds, switches, clock
 	prior     []sdk.Change
+	virtual   sdk.Virtual
+	space     bool // how full the filesystem is
 }
 
 // observe reads the machine. Things, folders and sources are read afterwards, when it is known which.
 func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l look) (*machine, error) {
-	m := &machine{uuid: f.UUID().String()}
+	m := &machine{uuid: f.UUID().String(), virtual: l.virtual}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -55,6 +57,14 @@ func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l look) (
 	}
 	if l.clock {
 		m.observeClock(h)
+	}
+	if l.space {
+		if m.space, err = measure(f); err != nil {
+			return nil, err
+		}
+	}
+	if l.virtual == sdk.VirtualEmpty {
+		m.forget()
 	}
 	m.overlay(l.prior)
 	return m, nil

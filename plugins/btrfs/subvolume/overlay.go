@@ -57,6 +57,12 @@ func (m *machine) overlay(prior []sdk.Change) {
 	}
 }
 
+// forget leaves out what coppice took on this machine: for a simulation that begins without it.
+func (m *machine) forget() {
+	m.subvolumes = slices.DeleteFunc(m.subvolumes, func(s subvolume) bool { return s.managed() })
+	m.settle()
+}
+
 // plannedSubvolume reads what a change says of the subvolume that it would create.
 func plannedSubvolume(c sdk.Change) subvolume {
 	var a attributes

@@ -50,7 +50,7 @@ func snapshotAction(h volume.Host) sdk.Action {
 
 func observeForSnapshot(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *sdk.Call, in SnapshotInput, into string) (*machine, error) {
 	stamp := stampOf(c.Instant)
-	m, err := observe(ctx, h, f, look{record: recordName(stamp, c.Run), clock: true, newest: true, prior: c.Prior})
+	m, err := observe(ctx, h, f, look{record: recordName(stamp, c.Run), clock: true, newest: true, prior: c.Prior, virtual: c.Virtual})
 	if err != nil {
 		return nil, err
 	}
