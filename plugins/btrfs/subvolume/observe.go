@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -103,7 +104,7 @@ func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem) error {
 	if m.defaultID, err = f.Default(); err != nil {
 		return volume.Explain("", err)
 	}
-	mounted, err := f.MountedSubvolumes()
+	mounted, err := m.mountedSubvolumes(f)
 	if err != nil {
 		return volume.Explain("", err)
 	}
@@ -121,6 +122,24 @@ func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem) error {
 	}
 	m.observeClock(h)
 	return nil
+}
+
+// virtualMounts are the mounts by filesystem, as a simulation found them when it began: to look at those of all processes is what
+// takes longest, and it looks a thousand times.
+var virtualMounts sync.Map
+
+func (m *machine) mountedSubvolumes(f *kernel.Filesystem) (map[uint64]kernel.MountedAt, error) {
+	if m.virtual == sdk.NotVirtual {
+		return f.MountedSubvolumes()
+	}
+	if known, ok := virtualMounts.Load(m.uuid); ok {
+		return known.(map[uint64]kernel.MountedAt), nil
+	}
+	mounted, err := f.MountedSubvolumes()
+	if err == nil {
+		virtualMounts.Store(m.uuid, mounted)
+	}
+	return mounted, err
 }
 
 func (m *machine) observeClock(h volume.Host) {
