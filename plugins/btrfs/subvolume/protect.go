@@ -1,6 +1,7 @@
 package subvolume
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
@@ -76,8 +77,8 @@ func (m *machine) takenAt(s subvolume, clock clock) time.Time {
 	case s.untrusted && clock.Trusted:
 		var next subvolume
 		for _, other := range m.subvolumes {
-			if other.managed() && !other.untrusted && !other.planned && other.OTransID > s.OTransID &&
-				(next.OTransID == 0 || other.OTransID < next.OTransID) {
+			if other.managed() && !other.untrusted && other.OTransID > s.OTransID && (next.OTransID == 0 ||
+				cmp.Or(cmp.Compare(other.OTransID, next.OTransID), other.OTime.Compare(next.OTime)) < 0) {
 				next = other
 			}
 		}
