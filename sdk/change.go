@@ -47,9 +47,9 @@ type Change struct {
 type Kept struct {
 	Resource Resource `json:"resource"`
 	Reason   string   `json:"reason"`
-	// Since is when the resource came to be, Until from when nothing would keep it any more if nothing else changes; zero
-	// where that can't be told or does not matter.
+	// Since is when the resource came to be; zero for one that does not come and go.
 	Since time.Time `json:"since,omitzero"`
+	// Until is from when nothing would keep it any more if nothing else changed; zero where that can't be told.
 	Until time.Time `json:"until,omitzero"`
 }
 

@@ -110,7 +110,7 @@ var ageClasses = []struct {
 }{{24 * time.Hour, "1 day"}, {7 * 24 * time.Hour, "7 days"}, {31 * 24 * time.Hour, "31 days"}, {366 * 24 * time.Hour, "366 days"}}
 
 // ages sums up how old the resources are at the last instant, given the oldest first.
-func (s *simulation) ages(all []simulate.Resource) string {
+func (s *simulation) ages(all []simulate.Existing) string {
 	counts := make([]int, len(ageClasses)+1)
 	for _, r := range all {
 		age := s.Until.Sub(r.Since)

@@ -24,21 +24,21 @@ type Preview func(ctx context.Context, instant time.Time, prior []sdk.Change) *e
 // Result is what a simulation has shown.
 type Result struct {
 	Playbook string    `json:"playbook"`
-	From     time.Time `json:"from"` // instant of the first run
-	Until    time.Time `json:"until"`
-	Empty    bool      `json:"empty"` // begun as if what earlier runs have made did not exist
-	Runs     []Run     `json:"runs"`
-	Groups   []Group   `json:"groups"` // sorted by type, scope and folder
-	Warnings []Told    `json:"warnings"`
-	Failures []Told    `json:"failures"`
+	From     time.Time `json:"from"`     // instant of the first run
+	Until    time.Time `json:"until"`    // instant of the last one
+	Empty    bool      `json:"empty"`    // begun as if what earlier runs have made did not exist
+	Runs     []Run     `json:"runs"`     // in the order of time
+	Groups   []Group   `json:"groups"`   // sorted by type, scope and folder
+	Warnings []Told    `json:"warnings"` // of all runs
+	Failures []Told    `json:"failures"` // why runs would fail
 }
 
 // Run is one virtual run.
 type Run struct {
 	Instant time.Time        `json:"instant"`
 	Status  engine.RunStatus `json:"status"`
-	Created []string         `json:"created"` // names of resources
-	Deleted []Deletion       `json:"deleted"`
+	Created []string         `json:"created"`     // names of resources
+	Deleted []Deletion       `json:"deleted"`     // in the order in which they go
 	Updated int              `json:"updated"`     // changes of resources that stay
 	Ran     int              `json:"ran"`         // changes that leave no resource behind
 	Maybe   int              `json:"conditional"` // changes that a real run may make besides; the simulation does not
@@ -52,36 +52,36 @@ type Deletion struct {
 
 // Group is the resources of one type in one folder.
 type Group struct {
-	Type    string `json:"type"`
-	Scope   string `json:"scope,omitempty"`
-	Folder  string `json:"folder"` // of their names
-	Start   int    `json:"start"`  // how many there were before the first run
-	Counts  []int  `json:"counts"` // how many there are after each run
-	Created int    `json:"created"`
-	Deleted int    `json:"deleted"`
-	// At the end.
-	Resources []Resource `json:"resources"`
+	Type    string `json:"type"`            // of its resources
+	Scope   string `json:"scope,omitempty"` // where their names are unique, such as a filesystem's UUID
+	Folder  string `json:"folder"`          // of their names
+	Start   int    `json:"start"`           // how many there were before the first run
+	Counts  []int  `json:"counts"`          // how many there are after each run
+	Created int    `json:"created"`         // how many the runs created
+	Deleted int    `json:"deleted"`         // how many they deleted
+	// What exists at the end, the oldest first.
+	Resources []Existing `json:"resources"`
 	Keepers   []Keeper   `json:"keepers"` // what keeps them, the most frequent first
 }
 
-// Resource is one that exists at the end.
-type Resource struct {
+// Existing is a resource that exists at the end.
+type Existing struct {
 	Name   string    `json:"name"`
-	Since  time.Time `json:"since"`
+	Since  time.Time `json:"since"`          // when it came to be
 	Until  time.Time `json:"until,omitzero"` // from when nothing would keep it if nothing else changed
 	Reason string    `json:"reason,omitempty"`
 }
 
 // Keeper is a kind of reasons.
 type Keeper struct {
-	Why   string `json:"why"`
-	Count int    `json:"count"`
+	Why   string `json:"why"`   // without figures and particulars
+	Count int    `json:"count"` // how many resources it keeps
 }
 
 // Told is something that runs have said.
 type Told struct {
-	Text  string    `json:"text"`
-	Runs  int       `json:"runs"`
+	Text  string    `json:"text"`  // in one line
+	Runs  int       `json:"runs"`  // how many said it
 	First time.Time `json:"first"` // instant of the first of those runs
 }
 
@@ -102,7 +102,7 @@ type id struct{ kind, scope, folder string }
 
 type group struct {
 	Group
-	things map[string]*Resource // by name
+	things map[string]*Existing // by name
 }
 
 // Simulate previews at each instant. It ends early, with the error of ctx, when that ends.
@@ -169,7 +169,7 @@ func (s *simulation) keep(all []sdk.Kept) {
 		g := s.group(k.Resource)
 		t := g.things[k.Resource.Name]
 		if t == nil {
-			t = &Resource{Name: k.Resource.Name}
+			t = &Existing{Name: k.Resource.Name}
 			g.things[k.Resource.Name] = t
 			g.Start++
 		}
@@ -182,7 +182,7 @@ func (s *simulation) change(run *Run, c sdk.Change, first bool) {
 	case sdk.Create:
 		g := s.group(c.Resource)
 		g.Created++
-		g.things[c.Resource.Name] = &Resource{Name: c.Resource.Name, Since: run.Instant}
+		g.things[c.Resource.Name] = &Existing{Name: c.Resource.Name, Since: run.Instant}
 		run.Created = append(run.Created, c.Resource.Name)
 	case sdk.Delete:
 		g := s.group(c.Resource)
@@ -204,7 +204,7 @@ func (s *simulation) group(r sdk.Resource) *group {
 	at := id{r.Type, r.Scope, folder}
 	g := s.groups[at]
 	if g == nil {
-		g = &group{Group: Group{Type: r.Type, Scope: r.Scope, Folder: folder}, things: map[string]*Resource{}}
+		g = &group{Group: Group{Type: r.Type, Scope: r.Scope, Folder: folder}, things: map[string]*Existing{}}
 		s.groups[at] = g
 	}
 	return g
@@ -227,7 +227,7 @@ func note(all *[]Told, index map[string]int, text string, instant time.Time) {
 func (s *simulation) finish() {
 	s.result.Groups = []Group{}
 	for _, g := range s.groups {
-		g.Resources = []Resource{}
+		g.Resources = []Existing{}
 		keepers := map[string]int{}
 		for _, name := range slices.Sorted(maps.Keys(g.things)) {
 			t := *g.things[name]
@@ -236,7 +236,7 @@ func (s *simulation) finish() {
 				keepers[why]++
 			}
 		}
-		slices.SortStableFunc(g.Resources, func(a, b Resource) int { return a.Since.Compare(b.Since) })
+		slices.SortStableFunc(g.Resources, func(a, b Existing) int { return a.Since.Compare(b.Since) })
 		g.Keepers = []Keeper{}
 		for _, why := range slices.Sorted(maps.Keys(keepers)) {
 			g.Keepers = append(g.Keepers, Keeper{why, keepers[why]})
