@@ -23,6 +23,9 @@ func (b *bench) retention(ctx context.Context, w *worlds) error {
 	if err != nil {
 		return err
 	}
+	if err := w.thousand.restore(ctx); err != nil {
+		return err
+	}
 	var decide, whole []*contender
 	for _, one := range []*world{w.thousand, w.tenThousand} {
 		many := one.each * len(sources)

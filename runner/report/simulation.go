@@ -83,7 +83,7 @@ func (s *simulation) group(p *page, g simulate.Group) {
 	if p.width > 0 {
 		room = min(room, p.width-simulationColumn)
 	}
-	if plot := plotOf(g.Counts, room); plot != "" {
+	if plot := plotOf(append([]int{g.Start}, g.Counts...), room); plot != "" {
 		p.put(field("over time").add(cyan, plot))
 	}
 	p.wrap(field("changes"), plain, fmt.Sprintf("%d created, %d deleted", g.Created, g.Deleted))
