@@ -50,8 +50,10 @@ func (m *machine) overlay(prior []sdk.Change) {
 		switch c.Kind {
 		case sdk.Create:
 			if _, taken := paths[c.Resource.Name]; !taken {
+				s := plannedSubvolume(c)
 				paths[c.Resource.Name] = len(m.subvolumes)
-				m.subvolumes = append(m.subvolumes, plannedSubvolume(c))
+				m.subvolumes = append(m.subvolumes, s)
+				m.planDirs(s)
 			}
 		case sdk.Delete:
 			i, there := paths[c.Resource.Name]
@@ -126,17 +128,34 @@ func readAttributes(after json.RawMessage) attributes {
 	return a
 }
 
+// planDirs notes the directories that come with a planned snapshot. They stay when a later step deletes it.
+func (m *machine) planDirs(s subvolume) {
+	if s.source == "" {
+		return // only snapshots bring their folders with them
+	}
+	if m.dirs == nil {
+		m.dirs = map[string]bool{}
+	}
+	for dir := volume.ParentOf(s.Path); dir != ""; dir = volume.ParentOf(dir) {
+		m.dirs[dir] = true
+	}
+}
+
 // plannedSubvolume reads what a change says of the subvolume that it would create.
 func plannedSubvolume(c sdk.Change) subvolume {
 	a := readAttributes(c.After)
-	s := subvolume{planned: true, source: a.Source, unmanaged: "it is no snapshot of coppice"}
+	s := subvolume{planned: true, source: a.Source, unmanaged: unrecorded}
 	s.Path = c.Resource.Name
 	s.ReadOnly = a.ReadOnly
 	s.OTime = a.Created.UTC()
 	s.OTransID = plannedSeq
 	s.ParentUUID, _ = kernel.ParseUUID(a.ParentUUID)
-	if a.Managed && a.Source != "" {
+	switch {
+	case a.Source == "":
+	case a.Managed:
 		s.unmanaged = ""
+	case !a.ReadOnly:
+		s.unmanaged = writable
 	}
 	return s
 }

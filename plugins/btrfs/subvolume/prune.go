@@ -46,11 +46,11 @@ func pruneAction(h volume.Host) sdk.Action {
 				return none, err
 			}
 			defer f.Close()
-			m, err := observe(ctx, h, f, look{catalogue: true, guards: true, prior: c.Prior, virtual: c.Virtual, space: in.wantsSpace()})
+			m, err := observe(ctx, h, f, look{catalogue: true, guards: true, planning: true, prior: c.Prior, virtual: c.Virtual, space: in.wantsSpace()})
 			if err != nil {
 				return none, err
 			}
-			m.observeSources(f, "sources", in.Sources)
+			m.sources = observeSources(f, "sources", in.Sources)
 			m.observeFolders(f, into)
 			if m.folders[into].err == nil {
 				for _, s := range pruneSources(m, into) {
