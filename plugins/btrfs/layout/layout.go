@@ -31,12 +31,13 @@ func Actions(h volume.Host) []sdk.Action {
 	}
 }
 
-// open opens the filesystem and looks at it. The caller closes it.
+// open opens the filesystem and looks at it, for a plan. The caller closes it.
 func open(ctx context.Context, h volume.Host, t volume.Target, l subvolume.Look) (*kernel.Filesystem, *subvolume.View, error) {
 	f, err := volume.Open(ctx, t)
 	if err != nil {
 		return nil, nil, err
 	}
+	l.Planning = true
 	v, err := subvolume.Observe(ctx, h, f, l)
 	if err != nil {
 		f.Close()

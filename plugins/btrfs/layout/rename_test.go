@@ -138,6 +138,11 @@ func TestRenamePreview(t *testing.T) {
 		prior = append(prior, r.plans(action, in, prior...).Changes...)
 	}
 	step("rename", rig.Inputs{"subvolume": "z/b/in", "to": "in"})
+	snap := r.plans("snapshot", rig.Inputs{"sources": []string{"z/b", "in"}}, prior...)
+	if len(snap.Changes) != 2 || len(snap.Diagnostics) != 0 {
+		t.Errorf("%s", rig.Show(snap))
+	}
+	r.Refuses(r.Request(1, "snapshot", rig.Inputs{"sources": []string{"a"}}, prior...), "none of the sources exists", `"z/b"`)
 	step("create", rig.Inputs{"subvolume": "z/b/dir/new"})
 	step("create", rig.Inputs{"subvolume": "a"})
 	step("rename", rig.Inputs{"subvolume": "z", "to": "y"})

@@ -35,6 +35,7 @@ type deletion struct {
 	into  string
 	items []doomed
 	clock string // which one to believe
+	want  *want  // free space that items go for; nil: all go in any case
 
 	watch     *volume.Watch
 	m         *machine
@@ -64,6 +65,10 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 	}
 	var errs []error
 	for i, item := range d.items {
+		if enough, err := d.enough(ctx, i); err != nil || enough {
+			errs = append(errs, err)
+			break
+		}
 		if err := d.fresh(ctx, item); err != nil {
 			errs = append(errs, err)
 			break
@@ -74,6 +79,7 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 			errs = append(errs, err)
 		case !gone:
 			deleted = append(deleted, i)
+			d.want.gone(item.ID)
 			d.c.Done(i)
 		}
 		d.report(i + 1)
@@ -98,7 +104,11 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 			return deleted, errors.Join(append(errs, volume.Explain("", err))...)
 		}
 	}
-	return deleted, errors.Join(errs...)
+	err = errors.Join(errs...)
+	if err == nil {
+		d.tell(ctx, deleted)
+	}
+	return deleted, err
 }
 
 // fresh looks at the machine again when it is time to.
@@ -116,7 +126,7 @@ func (d *deletion) fresh(ctx context.Context, item doomed) error {
 	if err := d.m.observeSubvolumes(d.f); err != nil {
 		return err
 	}
-	if err := d.m.observeGuards(d.h, d.f); err != nil {
+	if err := d.m.observeGuards(d.h, d.f, d.f.MountedSubvolumes); err != nil {
 		return err
 	}
 	return d.checked()

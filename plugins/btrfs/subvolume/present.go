@@ -11,16 +11,27 @@ type present struct {
 	path map[kernel.UUID]string
 }
 
-// remember notes where the subvolumes are, before anything is laid over them.
+// remember notes where each subvolume is, before anything is laid over.
 func (m *machine) remember() {
-	if m.present.at != nil {
-		return
+	if !m.overlaid {
+		m.overlaid, m.files = true, map[string]Shape{}
+		for i := range m.subvolumes {
+			m.subvolumes[i].was = m.subvolumes[i].Path
+		}
 	}
-	m.files = map[string]Shape{}
+	m.present = present{}
+}
+
+// lookUp makes the index of where the subvolumes are now: few plans ask for it.
+func (m *machine) lookUp() {
 	m.present = present{at: make(map[string]kernel.UUID, len(m.subvolumes)), path: make(map[kernel.UUID]string, len(m.subvolumes))}
-	for _, s := range m.subvolumes {
-		m.present.at[s.Path] = s.UUID
-		m.present.path[s.UUID] = s.Path
+	for _, all := range [][]subvolume{m.subvolumes, m.removed} {
+		for _, s := range all {
+			if !s.planned {
+				m.present.at[s.was] = s.UUID
+				m.present.path[s.UUID] = s.was
+			}
+		}
 	}
 }
 
@@ -28,8 +39,11 @@ func (m *machine) remember() {
 // source if it takes a snapshot. It is false for what is in a subvolume that is not made yet. Whether there is anything is not
 // said.
 func (m *machine) onDisk(p string) (now string, ok bool) {
-	if m.present.at == nil { // nothing is laid over
+	if !m.overlaid {
 		return p, true
+	}
+	if m.present.at == nil {
+		m.lookUp()
 	}
 	var owner kernel.UUID // the zero UUID is that of the top level
 	now = p

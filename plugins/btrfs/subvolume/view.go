@@ -20,6 +20,7 @@ type View struct {
 type Look struct {
 	Catalogue bool // which of them are managed snapshots
 	Guards    bool // default subvolume, mounts, holds, hold switches, clock
+	Planning  bool // nothing is changed on the strength of this look alone
 	Prior     []sdk.Change
 }
 
@@ -39,7 +40,7 @@ type Seen struct {
 
 // Observe reads the machine. f stays the caller's, and open as long as the View is asked.
 func Observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l Look) (*View, error) {
-	m, err := observe(ctx, h, f, look{catalogue: l.Catalogue, guards: l.Guards, prior: l.Prior})
+	m, err := observe(ctx, h, f, look{catalogue: l.Catalogue, guards: l.Guards, planning: l.Planning, prior: l.Prior})
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +159,7 @@ func (v *View) Default() (Seen, bool) {
 }
 
 // Overlaid reports whether earlier steps have planned anything.
-func (v *View) Overlaid() bool { return v.m.present.at != nil }
+func (v *View) Overlaid() bool { return v.m.overlaid }
 
 // Quotas is the mode that an earlier step sets, "" if none does. No limits are left then but those that a later one sets.
 func (v *View) Quotas() string { return v.m.quotas }
