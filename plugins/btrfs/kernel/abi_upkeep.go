@@ -34,7 +34,8 @@ type balanceFilter struct { // btrfs_balance_args, packed
 	vstart, vend uint64
 	target       uint64
 	flags        uint64
-	limit        uint64
+	limitMin     uint32
+	limitMax     uint32
 	_            uint64 // stripes_min, stripes_max
 	_            [6]uint64
 }
@@ -112,7 +113,7 @@ const (
 
 	filterUsage  = 1 << 1 // BTRFS_BALANCE_ARGS_USAGE
 	filterVRange = 1 << 4
-	filterLimit  = 1 << 5
+	filterLimit  = 1 << 6 // BTRFS_BALANCE_ARGS_LIMIT_RANGE, kernel 4.4
 
 	balanceRunning = 1 << 0 // BTRFS_BALANCE_STATE_RUNNING
 	balancePause   = 1      // BTRFS_BALANCE_CTL_PAUSE

@@ -62,8 +62,9 @@ func (b BalanceFilter) encode() balanceFilter {
 	// With the flag for one bound, the kernel takes what is used less than it; 0 means what is not used at all.
 	e := balanceFilter{flags: filterUsage, usage: uint64(b.UsedBelow)}
 	if b.Limit > 0 {
+		// Not the older filter with one number: that number is also taken for the least, which mixed chunks never reach.
 		e.flags |= filterLimit
-		e.limit = uint64(b.Limit)
+		e.limitMax = b.Limit
 	}
 	if b.Before > 0 {
 		e.flags |= filterVRange

@@ -116,7 +116,7 @@ func whileBalancing(t *testing.T, f *kernel.Filesystem, ctx context.Context, eac
 
 func TestBalanceOfOthers(t *testing.T) {
 	loop, f := made(t, loopfs.Options{Size: 1 << 30})
-	fill(t, loop, f, 12, 30<<20)
+	fill(t, loop, f, 9, 24<<20)
 	must(t, os.Remove(loop.Path("fill3")))
 	must(t, os.Remove(loop.Path("fill7")))
 	must(t, f.Sync())
@@ -172,7 +172,7 @@ func TestBalanceOfOthers(t *testing.T) {
 // The kernel refuses with a positive number and no errno.
 func TestBalanceDuringDeviceRemove(t *testing.T) {
 	loop, f := made(t, loopfs.Options{Size: 1 << 30, Devices: 2, MkfsArgs: []string{"-d", "single", "-m", "raid1"}})
-	fill(t, loop, f, 10, 30<<20)
+	fill(t, loop, f, 6, 30<<20)
 	btrfs(t, "balance", "start", "-mconvert=single", "-sconvert=single", "-f", loop.Mount)
 	c := exec.Command("btrfs", "device", "remove", loop.Loop[1], loop.Mount)
 	must(t, c.Start())

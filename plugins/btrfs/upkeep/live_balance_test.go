@@ -111,8 +111,8 @@ func TestBalanceMixed(t *testing.T) {
 
 func TestBalanceStops(t *testing.T) {
 	r := newRig(t, loopfs.Options{Size: 1 << 30})
-	r.fill(25, 20<<20)
-	for i := range 25 {
+	r.fill(12, 20<<20)
+	for i := range 12 {
 		if i%3 != 0 {
 			must(t, os.Remove(r.FS.Path(fmt.Sprintf("fill/%d", i))))
 		}
@@ -146,7 +146,7 @@ func TestBalanceStops(t *testing.T) {
 // Balances of somebody else: one that runs, and one that is paused.
 func TestBalanceOfOthers(t *testing.T) {
 	r := newRig(t, loopfs.Options{Size: 1 << 30})
-	r.fill(12, 30<<20)
+	r.fill(10, 24<<20)
 	f := r.open()
 	defer f.Close()
 	ended := make(chan error, 1)
