@@ -128,7 +128,7 @@ func TestScrubStopsAndGoesOn(t *testing.T) {
 	plan = r.Plan(q)
 	rig.Contains(t, rig.Show(plan.Changes), "goes on with the one begun 2026-03-12")
 	result = r.Apply(q, plan)
-	rig.Contains(t, rig.Told(result.Diagnostics), "2 errors on btrfs")
+	rig.Contains(t, rig.Told(result.Diagnostics), "corrected on btrfs", "2 errors")
 	if limit, err := f.ScrubLimit(1); err != nil || limit != 77000000 {
 		t.Errorf("not restored: %d, %v", limit, err)
 	}
@@ -152,14 +152,14 @@ func TestScrubOfDamage(t *testing.T) {
 	q := raid.request("scrub", rig.Inputs{"read_only": true})
 	result := raid.Apply(q, raid.Plan(q))
 	out := rig.Outputs[ScrubOutput](t, result.Outputs)
-	rig.Contains(t, rig.Told(result.Diagnostics), "warning", "have a good copy and could be corrected")
+	rig.Contains(t, rig.Told(result.Diagnostics), "warning", "with a good copy could be corrected")
 	if out.Corrected != 0 || out.Correctable == 0 || out.Uncorrectable != 0 || out.ChecksumErrors == 0 {
 		t.Errorf("read-only: %s", rig.Show(out))
 	}
 	// That one looked only: one that repairs is still due.
 	q = raid.request("scrub", rig.Inputs{"if_older": "30d"})
 	result = raid.Apply(q, raid.Plan(q))
-	rig.Contains(t, rig.Told(result.Diagnostics), "warning", "were corrected")
+	rig.Contains(t, rig.Told(result.Diagnostics), "warning", "corrected on btrfs")
 	if out = rig.Outputs[ScrubOutput](t, result.Outputs); out.Corrected == 0 || out.Uncorrectable != 0 || sdk.HasErrors(result.Diagnostics) {
 		t.Errorf("%s", rig.Show(out))
 	}
@@ -175,12 +175,12 @@ func TestScrubOfDamage(t *testing.T) {
 	q = single.request("scrub", rig.Inputs{"if_older": "30d"})
 	result = single.Apply(q, single.Plan(q))
 	rig.Same(t, "uncorrectable", reasons(result.Diagnostics), []string{"error failed"})
-	rig.Contains(t, rig.Told(result.Diagnostics), "1 errors on btrfs", "can't be corrected: there is no good copy", "dmesg")
+	rig.Contains(t, rig.Told(result.Diagnostics), "1 error on btrfs", "can't be corrected: there is no good copy", "dmesg")
 	rig.Same(t, "done", result.Done, []int{0}) // it is finished, and not due tomorrow
 	single.later(24 * time.Hour)
 	plan := single.Plan(single.request("scrub", rig.Inputs{"if_older": "30d"}))
 	rig.Same(t, "changes", rig.Names(plan.Changes), []string{})
-	rig.Contains(t, rig.Told(plan.Diagnostics), "warning", "found 1 errors that can't be corrected")
+	rig.Contains(t, rig.Told(plan.Diagnostics), "warning", "found 1 error that can't be corrected")
 }
 
 func TestScrubDegraded(t *testing.T) {

@@ -1,9 +1,7 @@
 package upkeep
 
 import (
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +40,10 @@ func TestTrim(t *testing.T) {
 	r.remount("", nil)
 
 	// Devices that can't.
-	must(t, os.WriteFile(filepath.Join("/sys/block", filepath.Base(r.FS.Loop[0]), "queue/discard_max_bytes"), []byte("0"), 0))
+	dir, remove, err := loopfs.WithoutDiscard(t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { must(t, remove()) })
+	r = newRig(t, loopfs.Options{Size: 128 << 20, Dir: dir})
 	r.Refuses(r.request("trim", nil), "none of its devices can discard blocks ("+r.FS.Loop[0]+")")
 	plan = r.Plan(r.request("trim", rig.Inputs{"if_unsupported": "skip"}))
 	if out := rig.Outputs[TrimOutput](t, plan.Outputs); out.Supported || out.Due.Due || len(plan.Changes) != 0 {
@@ -73,7 +74,7 @@ func TestSync(t *testing.T) {
 	q = r.request("sync", rig.Inputs{"until_clean": true, "wait": "200ms"})
 	result = r.Apply(q, r.Plan(q))
 	rig.Same(t, "held", reasons(result.Diagnostics), []string{"error failed"})
-	rig.Contains(t, rig.Told(result.Diagnostics), "1 deleted subvolumes are not freed after 200ms: they are held by process", "working directory")
+	rig.Contains(t, rig.Told(result.Diagnostics), "not freed after 200ms: 1 deleted subvolume, held by process", "working directory")
 	if out := rig.Outputs[SyncOutput](t, result.Outputs); out.Left != 1 {
 		t.Errorf("%s", rig.Show(out))
 	}

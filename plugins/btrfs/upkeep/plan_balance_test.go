@@ -39,9 +39,9 @@ func TestPlanBalance(t *testing.T) {
 		t.Fatalf("%s, %v", rig.Show(p), err)
 	}
 	rig.Same(t, "change", p.Changes[0].Summary+"; "+p.Changes[0].Reason,
-		"empty chunks of data that are used less than 5, 10, 30 %, until 1GiB are unallocated; 512MiB of 10GiB are unallocated; 2 chunks fit")
+		"empty chunks of data that are used less than 5, 10, 30 %, until 1GiB are unallocated; 512MiB of 10GiB are unallocated; 2 chunks to empty")
 	in.Metadata = true
-	if p, _ = plan(facts, in); len(p.Private.Stages) != 6 || p.Changes[0].Reason != "512MiB of 10GiB are unallocated; 2 chunks fit" {
+	if p, _ = plan(facts, in); len(p.Private.Stages) != 6 || p.Changes[0].Reason != "512MiB of 10GiB are unallocated; 2 chunks to empty" {
 		t.Errorf("with metadata, which has nowhere to go: %s", rig.Show(p))
 	}
 	in.Metadata = false

@@ -123,8 +123,8 @@ func lastScrub(facts scrubFacts, out *ScrubOutput, planned bool) []sdk.Diagnosti
 	if last.Counts.Uncorrectable == 0 {
 		return nil
 	}
-	return []sdk.Diagnostic{volume.Warn(findFiles, "the last scrub of btrfs %s, finished %s, found %d errors that can't be corrected",
-		facts.name(), moment(last.Finished), last.Counts.Uncorrectable)}
+	return []sdk.Diagnostic{volume.Warn(findFiles, "the last scrub of btrfs %s, finished %s, found %s that can't be corrected",
+		facts.name(), moment(last.Finished), count(last.Counts.Uncorrectable, "error"))}
 }
 
 func presentDevices(all []kernel.Device) (present []kernel.UUID, missing []kernel.Device) {
