@@ -55,7 +55,7 @@ func judge(last *time.Time, older time.Duration, instant time.Time, unsynchronis
 		j.reason += ", in the future"
 	case age >= older:
 		j.Due.Due = true
-		j.reason += fmt.Sprintf(", %v ago, older than %v", sdk.Duration(roughly(age)), sdk.Duration(older))
+		j.reason += fmt.Sprintf(", %v ago, due every %v", sdk.Duration(roughly(age)), sdk.Duration(older))
 	default:
 		j.reason += ", due again " + moment(next)
 	}

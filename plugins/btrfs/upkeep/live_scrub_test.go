@@ -55,7 +55,7 @@ func TestScrubWhenDue(t *testing.T) {
 	// An earlier step of the preview does it.
 	r.later(24 * time.Hour)
 	due := r.Plan(r.request("scrub", month))
-	rig.Contains(t, rig.Show(due.Changes), "30d ago, older than 30d")
+	rig.Contains(t, rig.Show(due.Changes), "30d ago, due every 30d")
 	second := r.Plan(r.request("scrub", month, due.Changes...))
 	rig.Same(t, "after an earlier step", rig.Names(second.Changes), []string{})
 
