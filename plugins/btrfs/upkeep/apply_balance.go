@@ -157,7 +157,10 @@ func (b *balancer) end(ctx context.Context, out BalanceOutput, failed error) (Ba
 		b.c.Warn(volume.Warn("delete what is not needed, or add a device; higher numbers in usage may help a little", "%v of btrfs %s are unallocated after the balance, less than the goal of %v",
 			out.Unallocated, b.facts.name(), sdk.Size(b.private.Goal)))
 	}
-	if err := writeRecord(b.f, balanceFile, balanceRecord{versioned{recordVersion}, b.done}); err != nil {
+	err := writeRecord(b.f, balanceFile, balanceRecord{versioned{recordVersion}, b.done})
+	if why := unwritable(err); why != "" {
+		b.c.Warn(volume.Warn("", "btrfs %s is %s, so this balance can't be recorded", b.facts.name(), why))
+	} else if err != nil {
 		failures = append(failures, volume.Explain("", fmt.Errorf("the balance has ended, and that can't be recorded: %w", err)))
 	}
 	return out, errors.Join(failures...)

@@ -149,9 +149,9 @@ func (s *scrubber) run(ctx context.Context, out ScrubOutput, facts scrubFacts) (
 	s.noteLimits()
 	s.noted = time.Now()
 	switch err := s.write(s.current(false)); {
-	case errors.Is(err, kernel.ErrReadOnly):
+	case err != nil && unwritable(err) != "":
 		s.unrecorded = err
-		s.c.Warn(volume.Warn("", "btrfs %s is read-only, so this scrub can't be recorded: it will be due again", facts.name()))
+		s.c.Warn(volume.Warn("", "btrfs %s is %s, so this scrub can't be recorded: it will be due again", facts.name(), unwritable(err)))
 	case err != nil:
 		return out, volume.Explain("", fmt.Errorf("cannot record that a scrub begins: %w", err))
 	}

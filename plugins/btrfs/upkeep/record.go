@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 )
@@ -60,6 +62,18 @@ func decodeRecord(data []byte, r any) error {
 		return fmt.Errorf("it is of version %d, and this coppice knows version %d", head.Version, recordVersion)
 	}
 	return json.Unmarshal(data, r)
+}
+
+// unwritable says why a record can't be written now that is no fault of the work it is about: it is done all the same, and due
+// again the next time. It is "" for any other error.
+func unwritable(err error) string {
+	switch {
+	case errors.Is(err, kernel.ErrReadOnly):
+		return "read-only"
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return "full"
+	}
+	return ""
 }
 
 // writeRecord replaces a record durably.

@@ -180,8 +180,8 @@ func applyTrim(ctx context.Context, h volume.Host, c *sdk.Call, in TrimInput, pr
 		out.Next = &next
 	}
 	c.Summarize("%v discarded", out.Bytes)
-	if errors.Is(unrecorded, kernel.ErrReadOnly) {
-		c.Warn(volume.Warn("", "btrfs %s is read-only, so this trim can't be recorded: it will be due again", facts.name()))
+	if why := unwritable(unrecorded); why != "" {
+		c.Warn(volume.Warn("", "btrfs %s is %s, so this trim can't be recorded: it will be due again", facts.name(), why))
 		return out, nil
 	}
 	if unrecorded != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/sdk"
 )
@@ -16,8 +18,8 @@ import (
 // in all containers, which a file in /run is not, nor a node in /dev, nor a file of /sys (one in each network namespace).
 // A btrfs has only one inode that is always there, the top level, and flock has only one lock for each inode.
 // The folder is where these actions leave their records anyway. If it is missing, it is made, empty: without a record in it
-// it means nothing yet. On a read-only filesystem that has no such folder nothing is locked: a scrub is all that
-// can run there, and the kernel itself lets only one scrub run.
+// it means nothing yet. Where it is missing and can't be made, on a read-only or full filesystem, nothing is locked: a full one may need
+// just that balance. The kernel itself lets only one scrub and one balance run, and each of the actions looks for the other one.
 const exclusivePart = ":exclusive"
 
 // ExclusiveKey is the key of that lock.
@@ -69,7 +71,7 @@ func lockExclusive(ctx context.Context, f *kernel.Filesystem) (unlock func(), er
 		}
 		_, err = f.MkdirAll(StateFolder, 0o700)
 		switch {
-		case errors.Is(err, kernel.ErrReadOnly):
+		case errors.Is(err, kernel.ErrReadOnly), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 			return func() {}, nil
 		case err != nil && !errors.Is(err, kernel.ErrExists): // somebody else was faster
 			return nil, err
