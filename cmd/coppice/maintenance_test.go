@@ -1,17 +1,23 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
+	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
 )
 
 // maintained is a filesystem that monthly-maintenance is run on each night of a
@@ -197,5 +203,54 @@ func (m maintained) damage(marker string) {
 	}
 	if err := m.fs.MountAgain(""); err != nil {
 		m.t.Fatal(err)
+	}
+}
+
+// SIGTERM in the middle of a scrub: the run ends with 143, snapshots could be taken
+// meanwhile, and the next run goes on where it was.
+func TestStoppedScrubGoesOn(t *testing.T) {
+	fs := loopfs.ForTest(t, loopfs.Options{Size: 512 << 20})
+	if err := history.Create(context.Background(), fs, append(critical, "snapshots")); err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, 96<<20)
+	rand.Read(data)
+	if err := os.WriteFile(fs.Path("file"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	digestOf(t, fs) // syncs
+	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", "--json", "monthly-maintenance", "-i", "filesystem=" + fs.Mount, "-i", "scrub_speed=16MiB"}}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for scanner, asked := bufio.NewScanner(out), false; scanner.Scan(); {
+		if asked || !strings.Contains(scanner.Text(), `"step_progress"`) {
+			continue
+		}
+		asked = true
+		if code, _, errs := coppice(t, nil, "run", "monthly-maintenance", "-i", "filesystem="+fs.Mount); code != 75 || !strings.Contains(errs, "in use by run") {
+			t.Errorf("a second scrub: exit code %d: %s", code, errs)
+		}
+		must(t, "run", "snapshot-rotation", "-i", "filesystem="+fs.Mount)
+		_ = c.Process.Signal(syscall.SIGTERM)
+	}
+	err = c.Wait()
+	if c.ProcessState.ExitCode() != 143 {
+		t.Errorf("ended with %v", err)
+	}
+	status, _ := exec.Command("btrfs", "scrub", "status", fs.Mount).Output()
+	if strings.Contains(string(status), "running") {
+		t.Errorf("a scrub is left: %s", status)
+	}
+	printed := must(t, "plan", "monthly-maintenance", "-i", "filesystem="+fs.Mount)
+	if !strings.Contains(printed, "goes on with the one begun ") {
+		t.Errorf("%s", printed)
+	}
+	if printed = must(t, "run", "monthly-maintenance", "-i", "filesystem="+fs.Mount); !strings.Contains(printed, "step scrub: changed: 1 run") {
+		t.Errorf("%s", printed)
 	}
 }
