@@ -1,8 +1,9 @@
-// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, deletes snapshots that
-// nothing keeps any more, and looks after the filesystem as a whole.
+// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, gives them their places and
+// properties, deletes snapshots that nothing keeps any more, and looks after the filesystem as a whole.
 //
-// It deletes nothing but snapshots that it took itself, and those only by UUID, after having looked at them again under
-// the filesystem's lock. It never follows a symbolic link inside the filesystem and never starts a program.
+// By itself it deletes nothing but snapshots that it took; other subvolumes only by the one action that is for nothing else
+// (delete_tree). All go only by UUID, after having been looked at again under the filesystem's lock. It never follows a
+// symbolic link inside the filesystem and never starts a program.
 //
 // Words:
 //
@@ -26,6 +27,7 @@ package btrfs
 import (
 	"slices"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/layout"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/upkeep"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
@@ -43,6 +45,6 @@ func New() *sdk.Plugin {
 		Version: Version,
 		Summary: "subvolumes, snapshots and upkeep of btrfs filesystems",
 		Locks:   h.Locks,
-		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h)),
+		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), layout.Actions(h)),
 	}
 }
