@@ -95,7 +95,7 @@ func (k kept) advice() string {
 	if k == keptNoCow {
 		return "copy them anew (cp -a --reflink=never) into a subvolume or folder that is made after this; a file changes its copy on write at no other time"
 	}
-	return "\"btrfs filesystem defragment -r\" with -c compresses existing files, and gives up what they share with snapshots; a folder gets a compression with btrfs.property"
+	return "btrfs.defragment with a compression rewrites existing files, those that snapshots share only with shared: copy; a folder gets a compression with btrfs.property"
 }
 
 // words say it about some paths, in quotes.
