@@ -169,7 +169,7 @@ var differing = []struct {
 	{regexp.MustCompile(`\b\d{8}T\d{6}\.\d{3}Z\b`), "STAMP"},
 	{regexp.MustCompile(`\b\d{8}T\d{6}Z-[0-9a-f]{6}\b`), "RUN"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z|[+-]\d\d:\d\d)?`), "TIME"},
-	{regexp.MustCompile(`\b((daily|weekly|monthly|yearly|hourly) \d{4}[-\dWT]*(; )?)+`), "BUCKETS"},
+	{regexp.MustCompile(`\b((daily|weekly|monthly|quarterly|yearly|hourly) \d{4}[-\dWT]*(; )?)+`), "BUCKETS"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "DATE"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`\b\d+\.\d\ds\b`), "DURATION"},

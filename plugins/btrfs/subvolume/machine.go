@@ -25,6 +25,8 @@ type machine struct {
 	switches   []string            // hold switches that are on, in words
 	unsynced   string              // why the system's clock can't be believed; "" if it can
 	now        time.Time           // what the system's clock said
+	virtual    sdk.Virtual         // of a simulation
+	space      space               // how full the filesystem is, where a plan asks for it
 	sources    []source            // of the inputs, in their order
 	things     map[string]thing    // what is at the paths that a plan asks for
 	folders    map[string]listing  // content of the folders that a plan asks for

@@ -23,16 +23,21 @@ type look struct {
 	guards    bool     // default subvolume, mounts, holds, switches, clock
 	planning  bool     // nothing is changed on the strength of this look alone: the mounts may be looked at meanwhile, not last
 	prior     []sdk.Change
+	virtual   sdk.Virtual
+	space     bool // how full the filesystem is
 }
 
 // observe reads the machine. Things, folders and sources are read afterwards, when it is known which.
 func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l look) (*machine, error) {
-	m := &machine{uuid: f.UUID().String()}
+	m := &machine{uuid: f.UUID().String(), virtual: l.virtual}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	mounted := f.MountedSubvolumes
-	if l.guards && l.planning { // it reads about every process of the machine
+	switch {
+	case l.virtual != sdk.NotVirtual:
+		mounted = remembered(f)
+	case l.guards && l.planning: // it reads about every process of the machine
 		mounted = soon(mounted)
 	}
 	var err error
@@ -61,6 +66,14 @@ func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l look) (
 	}
 	if l.clock {
 		m.observeClock(h)
+	}
+	if l.space {
+		if m.space, err = measure(f); err != nil {
+			return nil, err
+		}
+	}
+	if l.virtual == sdk.VirtualEmpty {
+		m.forget()
 	}
 	m.overlay(l.prior)
 	return m, nil
@@ -129,6 +142,24 @@ func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem, mounted fun
 	}
 	m.observeClock(h)
 	return nil
+}
+
+// virtualMounts are the mounts by filesystem, as a simulation found them when it began: to look at those of all processes is what
+// takes longest, and it looks a thousand times.
+var virtualMounts sync.Map
+
+// remembered is f.MountedSubvolumes, asked once.
+func remembered(f *kernel.Filesystem) func() (map[uint64]kernel.MountedAt, error) {
+	return func() (map[uint64]kernel.MountedAt, error) {
+		if known, ok := virtualMounts.Load(f.UUID()); ok {
+			return known.(map[uint64]kernel.MountedAt), nil
+		}
+		mounted, err := f.MountedSubvolumes()
+		if err == nil {
+			virtualMounts.Store(f.UUID(), mounted)
+		}
+		return mounted, err
+	}
 }
 
 func (m *machine) observeClock(h volume.Host) {

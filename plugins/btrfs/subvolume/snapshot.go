@@ -65,7 +65,7 @@ func observeForSnapshot(ctx context.Context, h volume.Host, f *kernel.Filesystem
 	for around := volume.ParentOf(into); around != ""; around = volume.ParentOf(around) {
 		paths = append(paths, around)
 	}
-	m, err := observe(ctx, h, f, look{record: recordName(stamp, c.Run), clock: true, newest: true, paths: paths, planning: true, prior: c.Prior})
+	m, err := observe(ctx, h, f, look{record: recordName(stamp, c.Run), clock: true, newest: true, paths: paths, planning: true, prior: c.Prior, virtual: c.Virtual})
 	if err != nil {
 		return nil, err
 	}
