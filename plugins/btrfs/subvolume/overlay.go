@@ -45,6 +45,9 @@ func (m *machine) overlay(prior []sdk.Change) {
 			if !slices.ContainsFunc(m.subvolumes, taken) {
 				m.subvolumes = append(m.subvolumes, plannedSubvolume(c))
 			}
+		case sdk.Update:
+			m.overlayHolds(c)
+			m.overlayAdoption(c)
 		case sdk.Delete:
 			m.subvolumes = slices.DeleteFunc(m.subvolumes, func(s subvolume) bool {
 				return c.Resource.ID != "" && s.id() == c.Resource.ID || c.Resource.ID == "" && s.planned && s.Path == c.Resource.Name
