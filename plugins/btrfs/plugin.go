@@ -24,6 +24,7 @@ package btrfs
 import (
 	"slices"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/recovery"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/upkeep"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
@@ -41,6 +42,6 @@ func New() *sdk.Plugin {
 		Version: Version,
 		Summary: "subvolumes and snapshots of btrfs filesystems",
 		Locks:   h.Locks,
-		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h)),
+		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), recovery.Actions(h)),
 	}
 }

@@ -18,12 +18,16 @@ func (d *Dir) OpenFile(path string, flags int, mode uint32) (*os.File, error) {
 	if err == nil {
 		return file, nil
 	}
-	if dir, _ := splitPath(clean); dir != "" {
-		parent, blamed := openDirBeneath(op, d.file, dir, joinPath(d.path, clean))
+	way := clean // which element of it is to blame?
+	if flags&unix.O_DIRECTORY == 0 {
+		way, _ = splitPath(clean)
+	}
+	if way != "" {
+		at, blamed := openDirBeneath(op, d.file, way, joinPath(d.path, clean))
 		if blamed != nil {
 			return nil, blamed
 		}
-		parent.Close()
+		at.Close()
 	}
 	return nil, fail(op, quote(joinPath(d.path, clean)), err)
 }

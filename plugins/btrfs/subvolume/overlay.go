@@ -48,6 +48,7 @@ func (m *machine) overlay(prior []sdk.Change) {
 		case sdk.Update:
 			m.overlayHolds(c)
 			m.overlayAdoption(c)
+			m.overlayMove(c)
 		case sdk.Delete:
 			m.subvolumes = slices.DeleteFunc(m.subvolumes, func(s subvolume) bool {
 				return c.Resource.ID != "" && s.id() == c.Resource.ID || c.Resource.ID == "" && s.planned && s.Path == c.Resource.Name
@@ -76,4 +77,35 @@ func plannedSubvolume(c sdk.Change) subvolume {
 		s.unmanaged = ""
 	}
 	return s
+}
+
+// movedAttribute is the part of a change that gives a subvolume another path.
+type movedAttribute struct {
+	Path string `json:"path"`
+}
+
+// Moved is the Before or After of a change that moves a subvolume.
+func Moved(path string) json.RawMessage {
+	data, err := json.Marshal(movedAttribute{path})
+	if err != nil {
+		panic(err) // a string
+	}
+	return data
+}
+
+// overlayMove moves a subvolume, and all that lie in it, as an earlier step would.
+func (m *machine) overlayMove(c sdk.Change) {
+	var to movedAttribute
+	if json.Unmarshal(c.After, &to) != nil || to.Path == "" {
+		return
+	}
+	for i := range m.subvolumes {
+		s := &m.subvolumes[i]
+		switch {
+		case s.id() == c.Resource.ID && !s.planned:
+			s.Path = to.Path
+		case volume.Inside(c.Resource.Name, s.Path):
+			s.Path = to.Path + s.Path[len(c.Resource.Name):]
+		}
+	}
 }

@@ -2,6 +2,7 @@ package tree
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -106,7 +107,7 @@ func (c Comparison) both(ctx context.Context, before, after *os.File, name, path
 	if !foundA || !foundB { // gone meanwhile
 		return nil
 	}
-	what, err := c.Differ(before, after, name, a, b)
+	what, err := c.Differ(before, name, a, after, name, b)
 	if err != nil {
 		return fmt.Errorf("cannot compare %q: %w", path, err)
 	}
@@ -140,8 +141,8 @@ func (c Comparison) both(ctx context.Context, before, after *os.File, name, path
 // same reports whether the nodes are one inode of related trees.
 func (c Comparison) same(a, b Node) bool { return c.Related && a.Kind == b.Kind && a.Inode == b.Inode }
 
-// Differ compares two nodes that have the same name in two directories; "" if they are the same.
-func (c Comparison) Differ(before, after *os.File, name string, a, b Node) (What, error) {
+// Differ compares two nodes, each at a name in a directory; "" if they are the same, whatever is in them.
+func (c Comparison) Differ(before *os.File, nameA string, a Node, after *os.File, nameB string, b Node) (What, error) {
 	if c.same(a, b) && a.Changed.Equal(b.Changed) && a.Size == b.Size {
 		return "", nil
 	}
@@ -154,11 +155,11 @@ func (c Comparison) Differ(before, after *os.File, name string, a, b Node) (What
 			return Changed, nil
 		}
 	case Link:
-		targetA, err := target(before, name)
+		targetA, err := target(before, nameA)
 		if err != nil {
 			return "", err
 		}
-		targetB, err := target(after, name)
+		targetB, err := target(after, nameB)
 		if err != nil {
 			return "", err
 		}
@@ -196,4 +197,41 @@ func join(dir, name string) string {
 		return name
 	}
 	return dir + "/" + name
+}
+
+// Same reports whether what is at two names is the same with all that is in it, by everything but the content of files:
+// kinds, sizes, times, owners, permissions, targets. The times of folders do not count.
+func Same(ctx context.Context, dirA *os.File, nameA string, dirB *os.File, nameB string) (bool, error) {
+	a, foundA, err := Stat(dirA, nameA)
+	if err != nil {
+		return false, err
+	}
+	b, foundB, err := Stat(dirB, nameB)
+	if err != nil || !foundA || !foundB {
+		return false, err
+	}
+	if what, err := (Comparison{}).Differ(dirA, nameA, a, dirB, nameB, b); err != nil || what != "" || a.Kind != Folder {
+		return err == nil && what == "", err
+	}
+	innerA, err := openDir(dirA, nameA)
+	if err != nil {
+		return false, fmt.Errorf("cannot open %q: %w", nameA, err)
+	}
+	defer innerA.Close()
+	innerB, err := openDir(dirB, nameB)
+	if err != nil {
+		return false, fmt.Errorf("cannot open %q: %w", nameB, err)
+	}
+	defer innerB.Close()
+	different := errors.New("different")
+	err = Comparison{}.Compare(ctx, innerA, innerB, func(d Difference) error {
+		if d.Before.Kind == Socket || d.After.Kind == Socket { // never copied
+			return nil
+		}
+		return different
+	})
+	if err == different {
+		return false, nil
+	}
+	return err == nil, err
 }
