@@ -1,5 +1,5 @@
-// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, and deletes snapshots that
-// nothing keeps any more.
+// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, deletes snapshots that
+// nothing keeps any more, and gets files and whole subvolumes back out of them.
 //
 // It deletes nothing but snapshots that it took itself, and those only by UUID, after having looked at them again under
 // the filesystem's lock. It never follows a symbolic link inside the filesystem and never starts a program.

@@ -15,6 +15,8 @@ func TestDescribe(t *testing.T) {
 	}
 	want := map[string]sdk.Effect{
 		"create": sdk.Writes, "delete": sdk.Destroys, "list": sdk.Reads, "prune": sdk.Destroys, "snapshot": sdk.Writes, "usage": sdk.Reads,
+		"pin": sdk.Writes, "unpin": sdk.Writes, "adopt": sdk.Writes,
+		"find": sdk.Reads, "diff": sdk.Reads, "restore": sdk.Writes, "replace": sdk.Writes,
 	}
 	if len(d.Actions) != len(want) {
 		t.Errorf("%d actions", len(d.Actions))

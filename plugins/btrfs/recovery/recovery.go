@@ -19,5 +19,5 @@ import (
 
 // Actions of this package.
 func Actions(h volume.Host) []sdk.Action {
-	return []sdk.Action{findAction(h), diffAction(h), restoreAction(h)}
+	return []sdk.Action{findAction(h), diffAction(h), restoreAction(h), replaceAction(h)}
 }

@@ -62,12 +62,8 @@ func applyPinItem(f *kernel.Filesystem, item pinItem) (changed bool, err error) 
 			return false, err
 		}
 	}
-	var all volume.Holds
-	data, err := f.ReadFile(holdPath(item.UUID))
-	if err == nil {
-		_, all, err = volume.DecodeHolds(item.UUID.String(), data)
-	}
-	if err != nil && !errors.Is(err, kernel.ErrNotFound) {
+	all, err := volume.ReadHoldsOf(f, item.UUID)
+	if err != nil {
 		return false, volume.Drifted("the pins of %q can't be read any more: %v", item.Path, err)
 	}
 	own, has := all.Of(item.Who)
