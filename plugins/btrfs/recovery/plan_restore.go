@@ -74,7 +74,7 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 	switch {
 	case there.same:
 		facts.State = "same"
-		planned.Private.Nothing = true
+		planned.Private.Nothing, planned.Summary = true, "there already, as in the snapshot"
 		planned.Kept = []sdk.Kept{{Resource: o.resource(name), Reason: "is there already, as in the snapshot"}}
 		planned.Facts = facts
 		return planned, nil

@@ -89,6 +89,12 @@ func planPin(m *machine, given []string, instant time.Time, hold *volume.Hold, w
 	if len(planned.Changes) > 0 && m.readOnly {
 		return pinPlan{}, m.readOnlyError("no pin can be written or taken away")
 	}
+	if len(planned.Changes) == 0 {
+		planned.Summary = "nothing is pinned by " + who
+		if hold != nil {
+			planned.Summary = "pinned already"
+		}
+	}
 	planned.Facts = facts
 	planned.Private.Filesystem, planned.Private.Output = m.uuid, planned.Outputs
 	return planned, nil
