@@ -138,6 +138,18 @@ func TestRestoreDrift(t *testing.T) {
 		rig.Contains(t, rig.Told(result.Diagnostics), "cancelled")
 	}
 	rig.Same(t, "left", r.entries("home"), []string{})
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	result, err = r.Plugin.Apply(ctx, q, p, func(e sdk.Event) {
+		if _, is := e.(sdk.Progress); is { // in the middle of it
+			cancel()
+		}
+	})
+	if err != nil || len(result.Done) > 0 {
+		t.Errorf("cancelled while it copies: %s, %v", rig.Show(result), err)
+	}
+	rig.Contains(t, rig.Told(result.Diagnostics), "cancelled")
+	rig.Same(t, "left", r.entries("home"), []string{})
 	r.Run(q)
 	r.Write("home/d/1", "other")
 	replace := r.Request(3, "restore", rig.Inputs{"snapshot": snap, "path": "d/1", "existing": "replace"})
