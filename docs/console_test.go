@@ -65,7 +65,7 @@ func (d *document) execute(t *testing.T, blocks []block) (e execution) {
 	defer s.close()
 	at := 0
 	for _, b := range blocks {
-		if name := b.option("file"); b.language == "yaml" && name != "" {
+		if name := b.option("file"); (b.language == "yaml" || b.language == "ini") && name != "" {
 			s.save(name, d.text(b))
 		}
 		if b.language != "console" {

@@ -112,7 +112,7 @@ func TestLibrariesBehindOnePackage(t *testing.T) {
 		"github.com/hashicorp/go-plugin":  "sdk runner/host",
 		"google.golang.org/grpc":          "sdk runner/host",
 		"github.com/spf13/cobra":          "cmd/coppice",
-		"golang.org/x/sys/unix":           "plugins cmd",
+		"golang.org/x/sys/unix":           "plugins cmd runner/report/systemd",
 		"unsafe":                          "plugins/btrfs/kernel plugins/btrfs/loopfs sdk/protocol",
 		"github.com/hashicorp/go-hclog":   "sdk runner/host",
 		"github.com/rs/zerolog":           "sdk",

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ type oneStep struct {
 	verb  string         // of the name: "snapshots-pin"; [a-z]*
 	title string         // of the step; "": uses
 	uses  string         // "btrfs.pin"
-	with  map[string]any // strings, lists of strings, bools and numbers
+	with  map[string]any // strings, lists of strings, bools and numbers; filesystem must be there
 }
 
 // playbook is its text.
@@ -38,13 +39,16 @@ func (o oneStep) playbook() (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	fmt.Fprintf(&b, "version: 1\nname: snapshots-%s\nsteps:\n  - id: %s\n    name: %s\n    uses: %s\n    with:\n", o.verb, o.verb, title, o.uses)
-	var keys []string
-	for key := range o.with {
-		keys = append(keys, key)
+	filesystem, err := quoted(o.with["filesystem"])
+	if err != nil {
+		return found{}, err
 	}
-	slices.Sort(keys)
-	for _, key := range keys {
+	fmt.Fprintf(&b, "version: 1\nname: snapshots-%s\ninputs:\n  filesystem: {type: filesystem, default: %s}\nsteps:\n  - id: %s\n    name: %s\n    uses: %s\n"+
+		"    with:\n      filesystem: ${{ inputs.filesystem }}\n", o.verb, filesystem, o.verb, title, o.uses)
+	for _, key := range slices.Sorted(maps.Keys(o.with)) {
+		if key == "filesystem" { // an input, by which the record of the run finds its place
+			continue
+		}
 		value, err := quoted(o.with[key])
 		if err != nil {
 			return found{}, err
@@ -132,12 +136,12 @@ func (y *consent) register(c *cobra.Command) {
 
 // change executes an action that writes: it is shown, asked about, and done if it is still the same. With consent it is done
 // at once.
-func (s *session) change(o oneStep, y consent) error {
+func (s *session) change(step oneStep, y consent) error {
 	a := s.app
 	if a.json && !y.yes {
 		return usage("--json needs --yes: nobody is asked")
 	}
-	program, inputs, text, err := s.program(o)
+	program, inputs, text, err := s.program(step)
 	if err != nil {
 		return err
 	}
@@ -161,9 +165,13 @@ func (s *session) change(o oneStep, y consent) error {
 			return &sdk.Error{Reason: sdk.Drifted, Summary: "the machine is not any more as it was shown: " + drift[0].What, Advice: "do it again, and look at what is shown"}
 		}
 	}
-	s.open(unplaced{a.reporter(engine.ModeRun, a.reportOptions(nil))})
-	s.record(runRecord(text, nil))
-	job.Mode, job.Emit, job.Wait = engine.ModeRun, s.emit, y.wait
+	o := a.reportOptions(nil)
+	s.open(unplaced{a.reporter(engine.ModeRun, o)})
+	if err := s.record(program, text, inputs); err != nil {
+		return err
+	}
+	s.serve(o, &s.pulse)
+	job.Mode, job.Emit, job.Wait, job.Pulse = engine.ModeRun, s.emit, y.wait, &s.pulse
 	result := s.runner.Execute(s.ctx, program, job)
 	_ = s.closeReport() // a reader that has gone away does not make the run a failure
 	if code := runCode(result, s.signals.received()); code != exitOK {

@@ -90,6 +90,15 @@ func (w *walk) loop(ctx context.Context, step *check.Step, ref StepRef, conditio
 	w.remember(step, status, outputs, conditional)
 }
 
+// turn runs an item, unless an earlier run has done it.
+func (w *walk) turn(ctx context.Context, step *check.Step, t *turn, conditional string) {
+	if done, ok := w.past(t.ref.Section, step, &t.item); ok {
+		t.result, t.outputs = w.recall(step, t.ref, done, &t.item)
+		return
+	}
+	t.result, t.outputs = w.once(ctx, step, t.ref, &t.item, conditional)
+}
+
 // inTurn runs the items one after the other, until one fails.
 func (w *walk) inTurn(ctx context.Context, step *check.Step, turns []turn, conditional string) {
 	broken := false
@@ -106,7 +115,7 @@ func (w *walk) inTurn(ctx context.Context, step *check.Step, turns []turn, condi
 			t.result = StepResult{Step: t.ref, Status: Unreached, Why: why, Conditional: conditional}
 			w.title(step, &t.result.Step, &t.item)
 		} else {
-			t.result, t.outputs = w.once(ctx, step, t.ref, &t.item, conditional)
+			w.turn(ctx, step, t, conditional)
 		}
 		w.publish(step, &t.result)
 		broken = broken || t.result.Status.Bad() && !step.Source.ContinueOnError
@@ -126,7 +135,7 @@ func (w *walk) together(ctx context.Context, step *check.Step, turns []turn, con
 		for i := range turns {
 			t := &turns[i]
 			w.prior = base
-			t.result, t.outputs = w.once(ctx, step, t.ref, &t.item, conditional)
+			w.turn(ctx, step, t, conditional)
 			w.publish(step, &t.result)
 			planned = append(planned, w.prior[len(base):]...)
 		}
@@ -159,7 +168,7 @@ func (w *walk) together(ctx context.Context, step *check.Step, turns []turn, con
 		all.Go(func() {
 			defer func() { <-slots }()
 			unlock := locks.lock(w.keys(ctx, step, &t.item))
-			t.result, t.outputs = w.once(ctx, step, t.ref, &t.item, conditional)
+			w.turn(ctx, step, t, conditional)
 			unlock()
 			w.publish(step, &t.result)
 			if t.result.Status.Bad() && !step.Source.ContinueOnError {

@@ -209,12 +209,18 @@ func program(t testing.TB, text string, s *shelf) *check.Program {
 // execute walks a program and checks what holds for every execution.
 func execute(t testing.TB, ctx context.Context, p *check.Program, s *shelf, mode Mode) *Report {
 	t.Helper()
+	return resume(t, ctx, p, s, mode, nil)
+}
+
+// resume is execute, going on from another run.
+func resume(t testing.TB, ctx context.Context, p *check.Program, s *shelf, mode Mode, past *Past) *Report {
+	t.Helper()
 	inputs, wrong := p.Resolve(nil)
 	if wrong.HasErrors() {
 		t.Fatal(wrong)
 	}
 	var events []Event
-	r := Execute(ctx, p, Options{Plugins: inProcess{s.plugin()}, Mode: mode, Run: "r1", Instant: instant, Inputs: inputs,
+	r := Execute(ctx, p, Options{Plugins: inProcess{s.plugin()}, Mode: mode, Run: "r1", Instant: instant, Inputs: inputs, Past: past,
 		Host: map[string]any{"name": "h", "kernel": "k"}, Now: time.Now, Sleep: func(context.Context, time.Duration) {}, Emit: func(e Event) { events = append(events, e) }})
 	if _, ok := events[0].(RunStarted); !ok {
 		t.Errorf("first event: %T", events[0])

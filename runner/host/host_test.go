@@ -44,7 +44,7 @@ func newHost(t *testing.T, names ...string) (*Host, func() string) {
 }
 
 func plan(h *Host, plugin, action string, inputs string) (*sdk.Plan, error) {
-	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
 	return h.Plan(ctx, plugin, sdk.Request{ID: "1", Action: action, Instant: time.Unix(0, 0), Inputs: json.RawMessage(inputs)})
 }
