@@ -169,7 +169,7 @@ func (d *differ) single(ctx context.Context, f *kernel.Filesystem, c tree.Compar
 	if err := errors.Join(errA, errB); err != nil {
 		return volume.Explain("", err)
 	}
-	what, err := c.Differ(dirA, name, a, dirB, name, b)
+	what, err := c.Differ(ctx, dirA, name, a, dirB, name, b)
 	if err != nil || what == "" {
 		return err
 	}

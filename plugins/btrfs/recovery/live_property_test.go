@@ -18,7 +18,9 @@ func TestDiffFindsAll(t *testing.T) {
 	r := newRig(t)
 	r.Create("root")
 	random := rand.New(rand.NewPCG(1, 2))
-	name := func() string { return r.FS.Path(fmt.Sprintf("root/d%d/e%d/f%d", random.IntN(4), random.IntN(4), random.IntN(4))) }
+	name := func() string {
+		return r.FS.Path(fmt.Sprintf("root/d%d/e%d/f%d", random.IntN(4), random.IntN(4), random.IntN(4)))
+	}
 	folder := func() string { return filepath.Dir(name()) }
 	change := func() {
 		switch at := name(); random.IntN(9) { // many of them fail, which is as good

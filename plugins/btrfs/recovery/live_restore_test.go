@@ -64,6 +64,14 @@ func TestRestore(t *testing.T) {
 		t.Error("not replaced")
 	}
 
+	// Other content of the same size and time is other content.
+	r.sh(`cd home/alice/docs; printf xxxx | dd of=letter conv=notrunc status=none; touch -d 2020-01-01 letter`)
+	r.Refuses(r.Request(7, "restore", letter), "is not the same")
+	restore(7, rig.Inputs{"snapshot": snap, "path": "alice/docs/letter", "existing": "replace"})
+	if r.read("home/alice/docs/letter") != "lost\n" {
+		t.Error("not replaced")
+	}
+
 	// A folder; one that is replaced stays beside.
 	p, out = restore(8, rig.Inputs{"snapshot": snap, "path": "alice/docs", "existing": "replace"})
 	rig.Contains(t, rig.Show(p.Changes), "folder with 2 files", "which stays as")

@@ -1,9 +1,12 @@
 package tree
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"runtime"
 
@@ -36,6 +39,9 @@ type Comparison struct {
 	Related bool
 	// Into tells the directories of the second tree below which something may be different; nil: all. Related only.
 	Into func(inode uint64) bool
+	// Exact: also compare the content of files and the extended attributes, of everything that is not the same inode with
+	// the same change time.
+	Exact bool
 }
 
 // Compare passes every difference between two open directories, in the order of the paths; an error of each ends it.
@@ -107,7 +113,7 @@ func (c Comparison) both(ctx context.Context, before, after *os.File, name, path
 	if !foundA || !foundB { // gone meanwhile
 		return nil
 	}
-	what, err := c.Differ(before, name, a, after, name, b)
+	what, err := c.Differ(ctx, before, name, a, after, name, b)
 	if err != nil {
 		return fmt.Errorf("cannot compare %q: %w", path, err)
 	}
@@ -142,8 +148,8 @@ func (c Comparison) both(ctx context.Context, before, after *os.File, name, path
 func (c Comparison) same(a, b Node) bool { return c.Related && a.Kind == b.Kind && a.Inode == b.Inode }
 
 // Differ compares two nodes, each at a name in a directory; "" if they are the same, whatever is in them.
-func (c Comparison) Differ(before *os.File, nameA string, a Node, after *os.File, nameB string, b Node) (What, error) {
-	if c.same(a, b) && a.Changed.Equal(b.Changed) && a.Size == b.Size {
+func (c Comparison) Differ(ctx context.Context, before *os.File, nameA string, a Node, after *os.File, nameB string, b Node) (What, error) {
+	if (c.same(a, b) || c.Exact && a.Kind == b.Kind && a.Inode == b.Inode) && a.Changed.Equal(b.Changed) && a.Size == b.Size {
 		return "", nil
 	}
 	if a.Kind != b.Kind || a.Device != b.Device && a.Kind == Device {
@@ -169,6 +175,9 @@ func (c Comparison) Differ(before *os.File, nameA string, a Node, after *os.File
 	}
 	if a.Mode != b.Mode || a.UID != b.UID || a.GID != b.GID {
 		return Attributes, nil
+	}
+	if c.Exact {
+		return c.exact(ctx, before, nameA, after, nameB, a.Kind)
 	}
 	// A folder's change time is that of its entries too, which are compared anyway.
 	if c.same(a, b) && a.Kind != Folder && a.Kind != Nested {
@@ -199,8 +208,72 @@ func join(dir, name string) string {
 	return dir + "/" + name
 }
 
-// Same reports whether what is at two names is the same with all that is in it, by everything but the content of files:
-// kinds, sizes, times, owners, permissions, targets. The times of folders do not count.
+// exact compares the extended attributes of two nodes, and what is in them if they are files.
+func (c Comparison) exact(ctx context.Context, dirA *os.File, nameA string, dirB *os.File, nameB string, kind Kind) (What, error) {
+	a, err := allExtended(dirA, nameA)
+	if err != nil {
+		return "", err
+	}
+	b, err := allExtended(dirB, nameB)
+	if err != nil {
+		return "", err
+	}
+	if !maps.Equal(a, b) {
+		return Attributes, nil
+	}
+	if kind != File {
+		return "", nil
+	}
+	fileA, err := openAt(dirA, nameA, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return "", err
+	}
+	defer fileA.Close()
+	fileB, err := openAt(dirB, nameB, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return "", err
+	}
+	defer fileB.Close()
+	bufferA, bufferB := make([]byte, 256<<10), make([]byte, 256<<10)
+	for {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		n, errA := io.ReadFull(fileA, bufferA)
+		m, errB := io.ReadFull(fileB, bufferB)
+		if !bytes.Equal(bufferA[:n], bufferB[:m]) {
+			return Changed, nil
+		}
+		for _, err := range []error{errA, errB} {
+			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+				return "", err
+			}
+		}
+		if errA != nil || errB != nil {
+			return "", nil
+		}
+	}
+}
+
+// allExtended are the extended attributes of a node.
+func allExtended(dir *os.File, name string) (map[string]string, error) {
+	names, err := extendedNames(through(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	for _, n := range names {
+		value, err := extendedValue(through(dir, name), n)
+		if err != nil && err != unix.ENODATA {
+			return nil, err
+		}
+		all[n] = string(value)
+	}
+	return all, nil
+}
+
+// Same reports whether what is at two names is the same with all that is in it: kinds, sizes, times, owners, permissions,
+// extended attributes, targets, content. The times of folders do not count.
 func Same(ctx context.Context, dirA *os.File, nameA string, dirB *os.File, nameB string) (bool, error) {
 	a, foundA, err := Stat(dirA, nameA)
 	if err != nil {
@@ -210,7 +283,7 @@ func Same(ctx context.Context, dirA *os.File, nameA string, dirB *os.File, nameB
 	if err != nil || !foundA || !foundB {
 		return false, err
 	}
-	if what, err := (Comparison{}).Differ(dirA, nameA, a, dirB, nameB, b); err != nil || what != "" || a.Kind != Folder {
+	if what, err := (Comparison{Exact: true}).Differ(ctx, dirA, nameA, a, dirB, nameB, b); err != nil || what != "" || a.Kind != Folder {
 		return err == nil && what == "", err
 	}
 	innerA, err := openDir(dirA, nameA)
@@ -224,7 +297,7 @@ func Same(ctx context.Context, dirA *os.File, nameA string, dirB *os.File, nameB
 	}
 	defer innerB.Close()
 	different := errors.New("different")
-	err = Comparison{}.Compare(ctx, innerA, innerB, func(d Difference) error {
+	err = Comparison{Exact: true}.Compare(ctx, innerA, innerB, func(d Difference) error {
 		if d.Before.Kind == Socket || d.After.Kind == Socket { // never copied
 			return nil
 		}
