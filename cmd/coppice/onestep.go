@@ -217,14 +217,20 @@ func (a *app) agrees() (bool, error) {
 	return false, nil
 }
 
-// unplaced leaves out where in the playbook an input is: nobody has written it.
+// unplaced leaves out where in the playbook an input is: nobody has written it. Advice about inputs becomes advice about
+// flags.
 type unplaced struct{ report.Reporter }
+
+// asFlags are what advice of the actions calls inputs.
+var asFlags = strings.NewReplacer("(existing: beside)", "(--beside)", "(existing: replace)", "(--overwrite)", "set copy to copy the data", "--copy copies the data",
+	"set who to take that one away", "--who takes that one away", "say another place", "say another place (--to)")
 
 func (u unplaced) Emit(e engine.Event) {
 	if f, ok := e.(engine.StepFinished); ok {
 		f.Diagnostics = slices.Clone(f.Diagnostics)
 		for i := range f.Diagnostics {
-			f.Diagnostics[i].At, f.Diagnostics[i].Path = "", ""
+			d := &f.Diagnostics[i]
+			d.At, d.Path, d.Advice = "", "", asFlags.Replace(d.Advice)
 		}
 		e = f
 	}
