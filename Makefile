@@ -35,7 +35,7 @@ check:
 bench: build
 	@.ci/need btrfs
 	@.ci/offer btrbk snapper
-	@CGO_ENABLED=0 $(GO) build -o $(BIN)/bench ./cmd/bench
+	@CGO_ENABLED=0 $(GO) build -o $(BIN)/ ./cmd/bench ./cmd/bench/bare
 	@.ci/as-root $(BIN)/bench $(BIN)/coppice
 
 generate:

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/runner/engine"
@@ -141,15 +142,28 @@ func TestEventsEndInASummary(t *testing.T) {
 // TestEventsOfABrokenPlugin kills the plugin of a running step again and again.
 func TestEventsOfABrokenPlugin(t *testing.T) {
 	fs := loopfs.ForTest(t, loopfs.Options{Size: 256 << 20})
-	w := watchRun(t, nil, "steps:\n  - id: look\n    for_each: ["+strings.Repeat("1, ", 4999)+"1]\n    uses: btrfs.usage\n    with: {filesystem: "+fs.Mount+"}\n")
-	kills := 0
-	for w.until("step_started") {
-		for _, pid := range children(w.command.Process.Pid) {
-			if syscall.Kill(pid, syscall.SIGKILL) == nil {
-				kills++
+	w := watchRun(t, nil, "steps:\n  - id: look\n    for_each: ["+strings.Repeat("1, ", 999)+"1]\n    uses: btrfs.usage\n    with: {filesystem: "+fs.Mount+"}\n")
+	w.until("step_finished")
+	stop, killed := make(chan struct{}), make(chan int)
+	go func() {
+		kills := 0
+		for {
+			for _, pid := range children(w.command.Process.Pid) {
+				if syscall.Kill(pid, syscall.SIGKILL) == nil {
+					kills++
+				}
+			}
+			select {
+			case <-stop:
+				killed <- kills
+				return
+			case <-time.After(time.Millisecond):
 			}
 		}
-	}
+	}()
+	w.until("nothing has this in it") // the run ends: even a plugin that is started anew does not get far
+	close(stop)
+	kills := <-killed
 	last, code := w.end()
 	if kills == 0 || last.Status != engine.RunFailed || last.Steps[engine.Errored] == 0 || code != exitFailed {
 		t.Errorf("%d plugins killed: ended as %s: %s, %v, exit code %d", kills, last.Status, last.Reason, last.Steps, code)

@@ -101,6 +101,9 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 	}
 	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: e.mode, Instant: instant, Inputs: inputs, Facts: facts(),
 		Hold: a.hold(), Emit: s.emit, Wait: e.wait, Last: s.last, Pulse: &s.pulse})
+	if e.mode == engine.ModeRun {
+		go s.host.Close() // while the record is closed; s.close waits for it
+	}
 	// A reader that has gone away does not make the run a failure.
 	closeErr := s.closeReport()
 	code := runCode(result, s.signals.received())
@@ -204,6 +207,7 @@ type lateReporter struct {
 	served   chan struct{}     // closed when it is told no more
 	stopped  string            // the signal that has stopped the run; "": none
 	started  engine.RunStarted // of a run that has started
+	over     bool              // the run has finished: nothing may come behind that
 }
 
 func (l *lateReporter) open(to report.Reporter) {
@@ -237,18 +241,17 @@ func (l *lateReporter) emit(e engine.Event) {
 	if l.journal != nil {
 		l.journal.Emit(e)
 	}
-	if l.to == nil {
+	if l.to == nil || l.over {
 		return
 	}
 	if started, ok := e.(engine.RunStarted); ok {
 		l.started = started
 	}
-	_, last := e.(engine.RunFinished) // nothing may come behind it
-	if last {
+	if _, l.over = e.(engine.RunFinished); l.over {
 		l.warn()
 	}
 	l.to.Emit(e)
-	if !last {
+	if !l.over {
 		l.warn()
 	}
 	if l.service != nil {

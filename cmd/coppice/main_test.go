@@ -23,7 +23,7 @@ import (
 
 // TestMain lets the test binary be coppice: in scripts, and as its own plugins.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(checkedMain(os.Args)) }})
+	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(beCoppice()) }})
 }
 
 // tests keep their state in a folder of their own.

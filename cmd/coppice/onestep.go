@@ -35,11 +35,11 @@ type oneStep struct {
 // playbook is its text.
 func (o oneStep) playbook() (found, error) {
 	var b strings.Builder
-	title, err := quoted(cmp.Or(o.title, o.uses))
+	title, err := asValue(cmp.Or(o.title, o.uses))
 	if err != nil {
 		return found{}, err
 	}
-	filesystem, err := quoted(o.with["filesystem"])
+	filesystem, err := asValue(o.with["filesystem"])
 	if err != nil {
 		return found{}, err
 	}
@@ -49,7 +49,7 @@ func (o oneStep) playbook() (found, error) {
 		if key == "filesystem" { // an input, by which the record of the run finds its place
 			continue
 		}
-		value, err := quoted(o.with[key])
+		value, err := asValue(o.with[key])
 		if err != nil {
 			return found{}, err
 		}
@@ -58,8 +58,8 @@ func (o oneStep) playbook() (found, error) {
 	return found{"coppice snapshots " + o.verb, []byte(b.String())}, nil
 }
 
-// quoted is a value as it stands in a playbook. JSON is YAML; only what would be an expression needs care.
-func quoted(value any) (string, error) {
+// asValue is a value as it stands in a playbook. JSON is YAML; only what would be an expression needs care.
+func asValue(value any) (string, error) {
 	data, err := json.Marshal(value)
 	if err != nil {
 		return "", exit(exitBug, err)

@@ -67,6 +67,10 @@ func (a *app) resume(parent context.Context, o resumption, run string) error {
 	if err := resumable(state, record, time.Now()); err != nil {
 		return err
 	}
+	before, err := recordsBefore(state, record)
+	if err != nil {
+		return err
+	}
 	text, err := a.playbookOf(record)
 	if err != nil {
 		return err
@@ -97,7 +101,7 @@ func (a *app) resume(parent context.Context, o resumption, run string) error {
 		s.open(a.reporter(mode, a.reportOptions(program.Secrets(inputs))))
 	}
 	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: mode, Instant: record.Instant, Inputs: inputs, Facts: facts(),
-		Hold: a.hold(), Emit: s.emit, Wait: o.wait, Last: s.last, Past: record.Past(journal.BootID()), Pulse: &s.pulse})
+		Hold: a.hold(), Emit: s.emit, Wait: o.wait, Last: s.last, Past: record.Past(journal.BootID(), before...), Pulse: &s.pulse})
 	_ = s.closeReport() // a reader that has gone away does not make the run a failure
 	if code := runCode(result, s.signals.received()); code != exitOK {
 		return exit(code, nil)
@@ -116,6 +120,28 @@ func readRecord(state *stateDirs, run string) (*journal.Record, error) {
 		return nil, recordsError(err)
 	}
 	return r, nil
+}
+
+// recordsBefore are those of the runs that a run goes on from, the latest first: what only they have finished is not done
+// again either.
+func recordsBefore(state *stateDirs, r *journal.Record) (all []*journal.Record, err error) {
+	seen := map[string]bool{r.Run: true}
+	for run := r.Resumes; run != ""; run = all[len(all)-1].Resumes {
+		before, err := journal.Read(state.dirs, run)
+		switch {
+		case err == nil && len(before.Problems) > 0:
+			err = errors.New(before.Problems[0])
+		case err == nil && seen[before.Run]:
+			err = errors.New("it goes on from itself")
+		}
+		if err != nil {
+			return nil, exitError{code: exitInvalid, err: fmt.Errorf("run %s goes on from run %s, whose record can't be relied on: %w", r.Run, run, err),
+				advice: "nothing was changed; run the playbook anew: coppice run " + r.Playbook}
+		}
+		seen[before.Run] = true
+		all = append(all, before)
+	}
+	return all, nil
 }
 
 // resumable says why a run can't be gone on with.

@@ -28,7 +28,7 @@ func (a *app) snapshotsPinCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			with := map[string]any{"reason": reason, "who": who}
 			if until != "" {
-				end, err := moment(until, time.Now())
+				end, err := endOf(until, time.Now())
 				if err != nil {
 					return err
 				}
@@ -115,8 +115,8 @@ func (a *app) keep(c *cobra.Command, f *filesystemFlag, y consent, o oneStep, ar
 	return s.change(o, y)
 }
 
-// moment is a time, or one so long from now.
-func moment(text string, now time.Time) (time.Time, error) {
+// endOf is a time, or one so long from now.
+func endOf(text string, now time.Time) (time.Time, error) {
 	if t, err := unit.ParseTimestamp(text); err == nil {
 		return t, nil
 	}

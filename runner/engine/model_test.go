@@ -26,6 +26,9 @@ type shelf struct {
 	names []string // in order of their putting
 	calls []string // plan and apply calls, "apply put a"
 	hook  func(call string) error
+	// within, where set, is called by put with the context of the call: "plan put a",
+	// "apply put a", and "made put a" when a is there. Its error ends the call.
+	within func(ctx context.Context, call string) error
 }
 
 type putIn struct {
@@ -44,6 +47,13 @@ type dropOut struct {
 type listOut struct {
 	Names []string `json:"names"`
 	Count int      `json:"count"`
+}
+
+func (s *shelf) in(ctx context.Context, call string) error {
+	if s.within == nil {
+		return nil
+	}
+	return s.within(ctx, call)
 }
 
 func (s *shelf) note(call string) error {
@@ -87,8 +97,11 @@ func (s *shelf) plugin() *sdk.Plugin {
 			return p, nil
 		}),
 		sdk.Write(sdk.Info{Name: "put", Touches: []string{"thing"}}, sdk.Writer[putIn, putOut, putIn]{
-			Plan: func(_ context.Context, c *sdk.Call, in putIn) (p sdk.Planned[putOut, putIn], err error) {
+			Plan: func(ctx context.Context, c *sdk.Call, in putIn) (p sdk.Planned[putOut, putIn], err error) {
 				if err := s.note("plan put " + in.Name); err != nil {
+					return p, err
+				}
+				if err := s.in(ctx, "plan put "+in.Name); err != nil {
 					return p, err
 				}
 				p.Private = in
@@ -103,13 +116,17 @@ func (s *shelf) plugin() *sdk.Plugin {
 				if err := s.note("apply put " + in.Name); err != nil {
 					return out, err
 				}
+				if err := s.in(ctx, "apply put "+in.Name); err != nil {
+					return out, err
+				}
 				s.mu.Lock()
-				defer s.mu.Unlock()
 				if !slices.Contains(s.names, in.Name) {
 					s.names = append(s.names, in.Name)
 					c.Done(0)
 				}
-				return putOut{Name: in.Name, Number: len(s.names)}, nil
+				out = putOut{Name: in.Name, Number: len(s.names)}
+				s.mu.Unlock()
+				return out, s.in(ctx, "made put "+in.Name)
 			},
 		}),
 		sdk.Write(sdk.Info{Name: "drop", Effect: sdk.Destroys, Touches: []string{"thing"}}, sdk.Writer[dropIn, dropOut, []string]{

@@ -81,8 +81,9 @@ func startWith(ctx context.Context, s Source, sockets string, o Options, namespa
 		SyncStdout:       p.output.stream(),
 		SyncStderr:       p.output.stream(),
 		SkipHostEnv:      true, // environment() has it
-		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(protocol.MaxMessage), grpc.MaxCallSendMsgSize(protocol.MaxMessage))},
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(protocol.MaxMessage), grpc.MaxCallSendMsgSize(protocol.MaxMessage)),
+			grpc.WithStaticStreamWindowSize(protocol.Window), grpc.WithStaticConnWindowSize(protocol.Window)},
 	})
 	started := make(chan error, 1)
 	go func() {

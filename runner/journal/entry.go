@@ -179,7 +179,7 @@ func typeName(e engine.Event) string {
 	return b.String()
 }
 
-// planned comes before the plan is applied: if it may write, the disk must know first.
+// planned comes before the plan is applied: if there is something to change, the disk must know first.
 func planned(e engine.StepPlanned) (entry, bool) {
 	if !writes(e.Step) && len(e.Plan.Changes) == 0 {
 		return entry{}, false
@@ -197,7 +197,7 @@ func planned(e engine.StepPlanned) (entry, bool) {
 		}
 		body.Changes = append(body.Changes, c)
 	}
-	return entry{kind: "step_planned", body: body, small: small, sync: writes(e.Step)}, true
+	return entry{kind: "step_planned", body: body, small: small, sync: len(e.Plan.Changes) > 0}, true
 }
 
 func (r *Recorder) finished(result engine.StepResult) entry {
@@ -229,9 +229,10 @@ func (r *Recorder) finished(result engine.StepResult) entry {
 	small := body
 	small.Outputs, small.Unknown, small.Diagnostics = nil, nil, nil
 	small.Cut = cut{"outputs": len(result.Outputs), "diagnostics": len(result.Diagnostics)}
-	// What has only read, or was not even tried, has done nothing that the disk must know of. What a block has done, the
-	// steps in it have told.
-	idle := result.Status == engine.Skipped || result.Status == engine.Unreached || !writes(result.Step)
+	// What has only read, found nothing to change, or was not even tried, has done nothing that the disk must know of. What a
+	// block has done, the steps in it have told.
+	nothing := result.Status == engine.OK && len(result.Planned.Changes) == 0 && len(result.Made) == 0
+	idle := result.Status == engine.Skipped || result.Status == engine.Unreached || nothing || !writes(result.Step)
 	return entry{kind: "step_finished", body: body, small: small, sync: !idle}
 }
 

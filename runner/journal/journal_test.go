@@ -149,6 +149,44 @@ func TestPast(t *testing.T) {
 	}
 }
 
+// A run that goes on from another and was killed early tells little: the rest is told by those before it.
+func TestPastOfSeveralRuns(t *testing.T) {
+	step := func(id string, status engine.Status, made int) *Step {
+		return &Step{Step: ref(id, "write"), Made: make([]sdk.Change, made), Result: &engine.StepResult{Status: status}}
+	}
+	items := func(status ...engine.Status) (all []*Step) {
+		for n, s := range status {
+			all = append(all, &Step{Step: item("each", n), Result: &engine.StepResult{Status: s}})
+		}
+		return all
+	}
+	first := &Record{Summary: Summary{Header: Header{Run: "r1", BootID: "before"}},
+		Steps: append(items(engine.Changed, engine.Changed, engine.Failed), step("a", engine.Changed, 1), step("b", engine.Changed, 2),
+			step("c", engine.Changed, 3), step("d", engine.Failed, 1), step("last", engine.Changed, 1))}
+	second := &Record{Summary: Summary{Header: Header{Run: "r2", Origin: "r1", Resumes: "r1", BootID: "now"}},
+		Steps: append(items(engine.OK, engine.Unreached), step("a", engine.Changed, 0), &Step{Step: ref("b", "write")},
+			step("c", engine.Unreached, 0), step("d", engine.Unreached, 0))}
+	p := second.Past("now", first)
+	for id, want := range map[string]engine.PastStep{
+		"a":    {Status: engine.Changed, Made: 1},
+		"b":    {Made: 2}, // begun again, and not finished
+		"c":    {Status: engine.Changed, Made: 3},
+		"d":    {Status: engine.Failed, Made: 1},
+		"last": {Status: engine.Changed, Made: 1},
+	} {
+		if got := p.Steps[id]; got.Status != want.Status || got.Made != want.Made {
+			t.Errorf("%s: %+v, want %+v", id, got, want)
+		}
+	}
+	each := p.Items["each"]
+	if each[0].Status != engine.OK || each[1].Status != engine.Changed || each[2].Status != engine.Failed {
+		t.Errorf("items: %+v", each)
+	}
+	if p.Run != "r2" || p.Origin != "r1" || !p.Rebooted {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	w, told := record(t, Options{Dirs: []string{dir}, SHA256: "abc", Coppice: "1.2.3", Inputs: check.Saved{Salt: "c2FsdA==", Secrets: map[string]string{"hook": "c2VhbA=="}}}, resuming(scenario("r1"))...)

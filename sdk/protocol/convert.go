@@ -2,32 +2,53 @@ package protocol
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hbohlen/coppice/sdk"
 )
 
-func encodeRequest(r sdk.Request) (*CallRequest, error) {
+func (c *Client) encodeRequest(r sdk.Request) (*CallRequest, error) {
 	out := &CallRequest{Id: r.ID, Run: r.Run, Step: r.Step, Action: r.Action,
-		InstantUnixNano: r.Instant.UnixNano(), Inputs: r.Inputs}
-	if len(r.Prior) > 0 {
-		prior, err := json.Marshal(r.Prior)
-		if err != nil {
-			return nil, fmt.Errorf("cannot encode prior changes: %w", err)
-		}
-		out.Prior = prior
-	}
-	return out, nil
+		InstantUnixNano: r.Instant.UnixNano(), Inputs: r.Inputs, Virtual: string(r.Virtual)}
+	var err error
+	out.Prior, err = c.prior.encode(r.Prior)
+	return out, err
 }
 
-func decodeRequest(m *CallRequest) (sdk.Request, error) {
+func (s *Server) decodeRequest(m *CallRequest) (sdk.Request, error) {
 	r := sdk.Request{ID: m.GetId(), Run: m.GetRun(), Step: m.GetStep(), Action: m.GetAction(),
-		Instant: time.Unix(0, m.GetInstantUnixNano()).UTC(), Inputs: m.GetInputs()}
-	if err := unmarshal("prior changes", m.GetPrior(), &r.Prior); err != nil {
-		return r, err
+		Instant: time.Unix(0, m.GetInstantUnixNano()).UTC(), Inputs: m.GetInputs(), Virtual: sdk.Virtual(m.GetVirtual())}
+	var err error
+	r.Prior, err = s.prior.decode(m.GetPrior())
+	return r, err
+}
+
+func encodePlan(p *sdk.Plan) (*Plan, error) {
+	rest := *p
+	rest.Outputs, rest.Fingerprint, rest.Private = nil, nil, nil
+	decision, err := json.Marshal(rest)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode the plan: %w", err)
 	}
-	return r, nil
+	return &Plan{Decision: decision, Outputs: p.Outputs, Fingerprint: p.Fingerprint, Private: p.Private}, nil
+}
+
+// decodePlan refuses a plan that can't be stored. Outputs are held against their schema by whoever uses them.
+func decodePlan(m *Plan) (*sdk.Plan, error) {
+	p := &sdk.Plan{}
+	if err := unmarshal("the plan", m.GetDecision(), p); err != nil {
+		return nil, err
+	}
+	if f := m.GetFingerprint(); len(f) > 0 && !json.Valid(f) {
+		return nil, &BrokenError{Err: errors.New("the fingerprint of the plan is not JSON")}
+	}
+	if private := m.GetPrivate(); len(private) > 0 && !json.Valid(private) {
+		return nil, &BrokenError{Err: errors.New("the private part of the plan is not JSON")}
+	}
+	p.Outputs, p.Fingerprint, p.Private = m.GetOutputs(), m.GetFingerprint(), m.GetPrivate()
+	return p, nil
 }
 
 func encodeDiagnostics(all []sdk.Diagnostic) []byte {

@@ -31,13 +31,18 @@ func diffAction(h volume.Host) sdk.Action {
 			return none, err
 		}
 		defer f.Close()
-		s, err := subvolume.Look(ctx, h, f, nil) // what is only planned has nothing in it to compare
+		s, err := subvolume.Look(ctx, h, f, c)
 		if err != nil {
 			return none, err
 		}
 		from, to, err := compared(s, in)
 		if err != nil {
 			return none, err
+		}
+		for _, k := range []subvolume.Known{from, to} {
+			if k.Planned {
+				return none, sdk.InvalidInput("", "%q is not there yet, and has nothing in it to compare", k.Path)
+			}
 		}
 		d := &differ{out: DiffOutput{From: from.Path, To: to.Path, Complete: true, Differences: []Difference{}}, limit: in.Limit}
 		if err := d.run(ctx, f, from, to, inside); err != nil {

@@ -46,11 +46,11 @@ func adoptAction(h volume.Host) sdk.Action {
 				return none, err
 			}
 			defer f.Close()
-			m, err := observe(ctx, h, f, look{catalogue: true, clock: true, prior: c.Prior})
+			m, err := observe(ctx, h, f, look{catalogue: true, clock: true, planning: true, prior: c.Prior, virtual: c.Virtual})
 			if err != nil {
 				return none, err
 			}
-			m.observeSources(f, "source", []sdk.Subvolume{in.Source})
+			m.sources = observeSources(f, "source", []sdk.Subvolume{in.Source})
 			if folder != "" {
 				m.observeThings(f, folder)
 			}

@@ -39,6 +39,7 @@ type deletion struct {
 	into  string
 	items []doomed
 	clock string // which one to believe
+	want  *want  // free space that items go for; nil: all go in any case
 
 	mounts    *os.File // /proc/self/mountinfo, to be told of changes; nil without /proc
 	m         *machine
@@ -70,6 +71,10 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 	}
 	var errs []error
 	for i, item := range d.items {
+		if enough, err := d.enough(ctx, i); err != nil || enough {
+			errs = append(errs, err)
+			break
+		}
 		if err := d.fresh(ctx, item); err != nil {
 			errs = append(errs, err)
 			break
@@ -80,6 +85,7 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 			errs = append(errs, err)
 		case !gone:
 			deleted = append(deleted, i)
+			d.want.gone(item.ID)
 			d.c.Done(i)
 		}
 		d.report(i + 1)
@@ -100,7 +106,11 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 			return deleted, errors.Join(append(errs, volume.Explain("", err))...)
 		}
 	}
-	return deleted, errors.Join(errs...)
+	err = errors.Join(errs...)
+	if err == nil {
+		d.tell(ctx, deleted)
+	}
+	return deleted, err
 }
 
 // fresh looks at the machine again when the last look was too long ago, or something has changed since that can be seen
@@ -119,7 +129,7 @@ func (d *deletion) fresh(ctx context.Context, item doomed) error {
 	if err := d.m.observeSubvolumes(d.f); err != nil {
 		return err
 	}
-	if err := d.m.observeGuards(d.h, d.f); err != nil {
+	if err := d.m.observeGuards(d.h, d.f, d.f.MountedSubvolumes); err != nil {
 		return err
 	}
 	return d.checked()

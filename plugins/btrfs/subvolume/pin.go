@@ -70,7 +70,7 @@ func observePins(ctx context.Context, h volume.Host, c *sdk.Call, t volume.Targe
 		return nil, err
 	}
 	defer f.Close()
-	m, err := observe(ctx, h, f, look{guards: true, prior: c.Prior})
+	m, err := observe(ctx, h, f, look{catalogue: true, guards: true, planning: true, prior: c.Prior, virtual: c.Virtual})
 	if err != nil {
 		return nil, err
 	}
