@@ -32,6 +32,8 @@ type member struct {
 	SourceUUID kernel.UUID `json:"source_uuid,omitzero"`
 	UUID       kernel.UUID `json:"uuid,omitzero"`      // zero: not known yet
 	Writable   bool        `json:"writable,omitempty"` // made for somebody to write to: never managed
+	// Adopted: somebody else has made it, so that its name means nothing and its creation time everything.
+	Adopted bool `json:"adopted,omitempty"`
 }
 
 // recordName is the name of the file that a run's record has. All steps of a run share it.
@@ -76,7 +78,7 @@ func decodeRecord(data []byte) (record, error) {
 			return r, fmt.Errorf("a member has the path %q", m.Path)
 		case m.Source == "":
 			return r, fmt.Errorf("member %q has no source", m.Path)
-		case m.UUID.IsZero() && m.SourceUUID.IsZero():
+		case m.UUID.IsZero() && (m.SourceUUID.IsZero() || m.Adopted):
 			return r, fmt.Errorf("member %q has neither a UUID nor that of its source", m.Path)
 		}
 	}

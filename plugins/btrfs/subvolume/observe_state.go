@@ -96,7 +96,7 @@ func newestTrusted(dir *kernel.Dir, but string) (time.Time, error) {
 			continue
 		}
 		r, err := readRecord(dir, name)
-		if err != nil || r.Untrusted != "" {
+		if err != nil || r.Untrusted != "" || r.TakenBy == adoptedBy {
 			continue // one that can't be read proves nothing
 		}
 		if stamp, ok := parseStamp(r.Stamp); ok {

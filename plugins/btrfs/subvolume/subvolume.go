@@ -15,5 +15,6 @@ import (
 
 // Actions of this package.
 func Actions(h volume.Host) []sdk.Action {
-	return []sdk.Action{listAction(h), createAction(h), snapshotAction(h), pruneAction(h), deleteAction(h)}
+	return []sdk.Action{listAction(h), createAction(h), snapshotAction(h), pruneAction(h), deleteAction(h),
+		pinAction(h), unpinAction(h), adoptAction(h)}
 }
