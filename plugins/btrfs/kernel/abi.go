@@ -92,6 +92,18 @@ type spaceInfo struct { // btrfs_ioctl_space_info
 	flags, total, used uint64
 }
 
+type sendArgs struct { // btrfs_ioctl_send_args
+	sendFd            int64
+	cloneSourcesCount uint64
+	cloneSources      uint64 // address of the IDs
+	parentRoot        uint64
+	flags             uint64
+	version           uint32
+	_                 [28]byte
+}
+
+const sendNoFileData = 1 << 0 // BTRFS_SEND_FLAG_NO_FILE_DATA
+
 const (
 	searchArgsSize = 112
 	spaceArgsSize  = 16 // btrfs_ioctl_space_args without its rows
@@ -107,6 +119,7 @@ var (
 	_ = [1]int{}[unsafe.Sizeof(fsInfoArgs{})-1024]
 	_ = [1]int{}[unsafe.Sizeof(devInfoArgs{})-4096]
 	_ = [1]int{}[unsafe.Sizeof(spaceInfo{})-24]
+	_ = [1]int{}[unsafe.Sizeof(sendArgs{})-72]
 )
 
 // Request numbers are put together as asm-generic/ioctl.h does, which holds on amd64, arm64, arm, 386, riscv64, loong64
@@ -127,6 +140,7 @@ const (
 	iocStartSync     = iocRead | 8<<16 | iocMagic | 24
 	iocDevInfo       = iocRead | iocWrite | 4096<<16 | iocMagic | 30
 	iocFsInfo        = iocRead | 1024<<16 | iocMagic | 31
+	iocSend          = iocWrite | 72<<16 | iocMagic | 38
 	iocGetLabel      = iocRead | 256<<16 | iocMagic | 49   // BTRFS_IOC_GET_FSLABEL
 	iocSubvolInfo    = iocRead | 504<<16 | iocMagic | 60   // BTRFS_IOC_GET_SUBVOL_INFO, kernel 4.18
 	iocSnapDestroyV2 = iocWrite | 4096<<16 | iocMagic | 63 // kernel 5.7
