@@ -18,28 +18,30 @@ type machine struct {
 	uuid, label string
 	readOnly    bool // the whole filesystem
 
-	subvolumes []subvolume         // all but the top level, sorted by path
-	defaultID  uint64              // mounted when no subvolume is asked for
-	mounted    map[uint64]string   // where a subvolume is mounted, by ID
-	state      state               // what .coppice says
-	switches   []string            // hold switches that are on, in words
-	unsynced   string              // why the system's clock can't be believed; "" if it can
-	now        time.Time           // what the system's clock said
-	sources    []source            // of the inputs, in their order
-	things     map[string]thing    // what is at the paths that a plan asks for
-	folders    map[string]listing  // content of the folders that a plan asks for
-	byPath     map[string]int      // index in subvolumes
-	byUUID     map[kernel.UUID]int // index in subvolumes
-	parents    map[uint64]bool     // IDs of the subvolumes that others lie in
+	subvolumes []subvolume             // all but the top level, sorted by path
+	defaultID  uint64                  // mounted when no subvolume is asked for
+	mounted    map[uint64]string       // where a subvolume is mounted, by ID
+	state      state                   // what .coppice says
+	switches   []string                // hold switches that are on, in words
+	unsynced   string                  // why the system's clock can't be believed; "" if it can
+	now        time.Time               // what the system's clock said
+	heldPaths  map[string]volume.Holds // holds on what is planned
+	sources    []source                // of the inputs, in their order
+	things     map[string]thing        // what is at the paths that a plan asks for
+	folders    map[string]listing      // content of the folders that a plan asks for
+	byPath     map[string]int          // index in subvolumes
+	byUUID     map[kernel.UUID]int     // index in subvolumes
+	parents    map[uint64]bool         // IDs of the subvolumes that others lie in
 }
 
 // subvolume is one that exists or is planned.
 type subvolume struct {
 	kernel.Subvolume
-	planned   bool   // no UUID, no ID, no transaction yet
-	source    string // of a snapshot that coppice took
-	untrusted bool   // it was taken while the clock could not be believed, so its creation time proves nothing
-	unmanaged string // why it is not managed, in words; "" if it is
+	planned   bool      // no UUID, no ID, no transaction yet
+	source    string    // of a snapshot that coppice took
+	sent      time.Time // when it was taken, of one that was received: its creation time is that of its coming here
+	untrusted bool      // it was taken while the clock could not be believed, so its creation time proves nothing
+	unmanaged string    // why it is not managed, in words; "" if it is
 }
 
 // managed reports whether it is a snapshot of ours that may be expired.
@@ -109,6 +111,7 @@ func (m *machine) settle() {
 			s.source, s.unmanaged = m.judge(s.Subvolume)
 			if known, ok := m.state.catalogue.find(s.Subvolume); ok {
 				s.untrusted = known.untrusted
+				s.sent = known.sent()
 			}
 		}
 		if s.ParentID != 0 {
@@ -132,7 +135,11 @@ func (m *machine) judge(s kernel.Subvolume) (source, unmanaged string) {
 		return known.Source, "its name is not a stamp such as 20261024T060000.000Z"
 	case path.Base(volume.ParentOf(s.Path)) != folderOf(known.Source):
 		return known.Source, fmt.Sprintf("it is not in a folder %q", folderOf(known.Source))
-	case !agrees(stamp, s.OTime):
+	case !known.Received.IsZero() && s.ReceivedUUID != known.Received:
+		return known.Source, "it is not the copy that was received"
+	case !known.Received.IsZero() && known.stamp != s.Name():
+		return known.Source, "its name is not that of the snapshot it is a copy of, " + known.stamp
+	case known.Received.IsZero() && !agrees(stamp, s.OTime):
 		return known.Source, "its name does not agree with its creation time, " + moment(s.OTime)
 	}
 	return known.Source, ""

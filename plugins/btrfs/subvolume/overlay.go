@@ -36,6 +36,10 @@ const plannedSeq = math.MaxUint64
 func (m *machine) overlay(prior []sdk.Change) {
 	changed := false
 	for _, c := range prior {
+		if c.Resource.Type == HoldType && c.Resource.Scope == m.uuid {
+			m.moveHold(c)
+			continue
+		}
 		if c.Resource.Type != volume.ResourceType || c.Resource.Scope != m.uuid {
 			continue
 		}
