@@ -1,8 +1,9 @@
-// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, and deletes snapshots that
-// nothing keeps any more.
+// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, copies snapshots to other places,
+// and deletes snapshots that nothing keeps any more.
 //
-// It deletes nothing but snapshots that it took itself, and those only by UUID, after having looked at them again under
-// the filesystem's lock. It never follows a symbolic link inside the filesystem and never starts a program.
+// It deletes nothing but snapshots that it took or received itself, and those only by UUID, after having looked at them
+// again under the filesystem's lock. It never follows a symbolic link inside the filesystem. Only the actions that copy
+// snapshots start programs; package transfer says which.
 //
 // Words:
 //
@@ -10,9 +11,9 @@
 //   - Source: a subvolume that is snapshotted, called by its path. It may be replaced by another one of the same path.
 //   - Folder: the directory that holds the snapshots of one source, <into>/<path of the source, "/" as "-">.
 //   - Stamp: the name of a snapshot in its folder, the run's instant in UTC, such as 20261024T060000.000Z.
-//   - Catalogue: the records in .coppice/snapshots on the filesystem itself of which snapshots were taken, and from what.
+//   - Catalogue: the records in .coppice/snapshots on the filesystem itself of which snapshots were taken or received, and from what.
 //   - Managed: a snapshot that btrfs.prune may expire: read-only, in the folder of its source, with a stamp that agrees
-//     with its creation time, in the catalogue. Everything else in a folder is foreign and left alone.
+//     with its creation time (or that of the snapshot it is a copy of, if it was received), in the catalogue. Everything else in a folder is foreign and left alone.
 //   - Hold: a file in .coppice/holds named by the UUID of a snapshot that must stay; the snapshot is pinned.
 //   - Hold switch: a file or kernel parameter that stops every deletion.
 //   - Planned: not there yet; an earlier step of a preview would make it.
@@ -25,6 +26,7 @@ import (
 	"slices"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
+	"github.com/hbohlen/coppice/plugins/btrfs/transfer"
 	"github.com/hbohlen/coppice/plugins/btrfs/upkeep"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
@@ -41,6 +43,6 @@ func New() *sdk.Plugin {
 		Version: Version,
 		Summary: "subvolumes and snapshots of btrfs filesystems",
 		Locks:   h.Locks,
-		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h)),
+		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), transfer.Actions(h)),
 	}
 }
