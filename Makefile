@@ -25,7 +25,7 @@ demo: build
 	@.ci/as-root $(BIN)/demo $(BIN)/coppice
 
 test:
-	@.ci/need go btrfs sshd protoc
+	@.ci/need go btrfs sshd protoc systemd
 	@.ci/test
 
 check:
@@ -35,7 +35,7 @@ check:
 bench: build
 	@.ci/need btrfs
 	@.ci/offer btrbk snapper
-	@CGO_ENABLED=0 $(GO) build -o $(BIN)/bench ./cmd/bench
+	@CGO_ENABLED=0 $(GO) build -o $(BIN)/ ./cmd/bench ./cmd/bench/bare
 	@.ci/as-root $(BIN)/bench $(BIN)/coppice
 
 generate:

@@ -65,7 +65,7 @@ func (d *document) execute(t *testing.T, blocks []block) (e execution) {
 	defer s.close()
 	at := 0
 	for _, b := range blocks {
-		if name := b.option("file"); b.language == "yaml" && name != "" {
+		if name := b.option("file"); (b.language == "yaml" || b.language == "ini") && name != "" {
 			s.save(name, d.text(b))
 		}
 		if b.language != "console" {
@@ -173,6 +173,7 @@ var differing = []struct {
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "DATE"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`\b\d+\.\d\ds\b`), "DURATION"},
+	{regexp.MustCompile(`, \d+s$`), ", DURATION"},
 	{regexp.MustCompile(`"duration_ns":\s*\d+`), "DURATION"},
 	{regexp.MustCompile(`\(\d+[dhms]( \d+[hms])*( old)?\)`), "(AGE)"},
 	{regexp.MustCompile(`\btransaction \(\d+\)`), "transaction (N)"},

@@ -20,6 +20,8 @@
 //	yaml steps        one or more steps: validated inside of a small playbook
 //	yaml inputs=NAME  inputs of that playbook: checked against it
 //	yaml fragment     not looked at
+//	ini file=NAME     a unit of systemd: it is verified, and written to that file before
+//	                  the next command runs
 //
 // Blocks of other languages are not looked at.
 //
@@ -40,4 +42,4 @@
 // transcript: give clock=rtc, and count nothing that the calendar decides.
 package docs
 
-//go:generate go test -count=1 -run ^TestGenerated$ . -update
+//go:generate go test -count=1 -run ^TestGenerated . -update

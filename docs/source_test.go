@@ -17,12 +17,13 @@ var exitMeaning = map[string]string{
 	"exitOK":           "Done. For `run`: every step succeeded, or was skipped by its own condition. For `plan`: the plan could be made.",
 	"exitFailed":       "A step failed. What was done before it is done; the report says what that is.",
 	"exitPending":      "Only with `plan --detailed-exitcode`: the plan has changes, conditional ones included.",
-	"exitStale":        "Only `apply`: the plan does not hold any more. The machine has drifted from it, or it is older than 24 hours, of another machine, or made with another version of a plugin. The message says whether anything was changed.",
+	"exitState":        "Only `apply` and `resume`: the state folder can't be written, so that what they do could not be recorded. Nothing was done.",
+	"exitStale":        "Only `apply` and `resume`: what was to be done does not hold any more. The machine has drifted from the plan, or it is older than 24 hours, of another machine, or made with another version of a plugin; the run is older than 24 hours, or its playbook has changed. The message says whether anything was changed.",
 	"exitUsage":        "The command line is wrong: unknown verb, flag or action, missing argument, a secret on the command line. Nothing was done.",
 	"exitInvalid":      "The playbook or its inputs have mistakes, or can't be read; or an action has refused its inputs. Nothing was done.",
 	"exitPlugin":       "A plugin is missing, refused or incompatible. Nothing was done.",
 	"exitBug":          "A bug in coppice.",
-	"exitBusy":         "Another run uses the same filesystem, and nothing was changed. The message names that run. With `--wait`, `run` and `apply` wait for it instead.",
+	"exitBusy":         "Another run uses the same filesystem, and nothing was changed. The message names that run. With `--wait`, `run`, `apply` and `resume` wait for it instead.",
 	"exitNotPermitted": "The system did not permit something before any change was made: most often coppice was not run as root.",
 	"exitTimedOut":     "The playbook's `timeout` was up. `on_failure` and `always` have run.",
 }
@@ -194,13 +195,7 @@ func fields(t *testing.T, s structure) []field {
 		if name == "-" {
 			continue
 		}
-		meaning := strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " ")
-		if meaning == "" {
-			meaning = fieldMeaning[s.name+"."+name]
-		}
-		if meaning == "" {
-			meaning = fieldMeaning[name]
-		}
+		meaning := meaningOf(s.name, name, f)
 		if meaning == "" {
 			t.Errorf("nobody says what field %s of %s means", name, s.name)
 		}
@@ -211,6 +206,16 @@ func fields(t *testing.T, s structure) []field {
 		all = append(all, field{"`" + name + "`", kind, meaning})
 	}
 	return all
+}
+
+// meaningOf is what a field means: its comment, or what the table above says; "" if nobody says it.
+func meaningOf(structure, name string, f *ast.Field) string {
+	for _, meaning := range []string{strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " "), fieldMeaning[structure+"."+name], fieldMeaning[name]} {
+		if meaning != "" {
+			return meaning
+		}
+	}
+	return ""
 }
 
 // shown are the types that have a heading of their own.

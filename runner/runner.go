@@ -90,7 +90,9 @@ type Job struct {
 	Emit    func(engine.Event)
 	Expect  func(engine.StepResult) error // whether a plan is the one of a saved plan; nil: any
 	Wait    bool                          // for locks that another run has, instead of failing
+	Past    *engine.Past                  // what an earlier run has done of this one; nil: nothing
 	Last    context.Context               // of on_failure and always; nil: they can't be stopped
+	Pulse   *Pulse                        // feels whether the execution lives; nil: nobody asks
 }
 
 // Execute runs or previews a program. The report accounts for every step,
@@ -102,15 +104,22 @@ func (r *Runner) Execute(ctx context.Context, p *check.Program, j Job) *engine.R
 	// Snapshot names carry milliseconds; the instant must not be finer than them.
 	instant := j.Instant.UTC().Truncate(time.Millisecond)
 	id := newID(instant)
+	if j.Past != nil { // the instant is that of the first run: this one has begun now
+		id = newID(time.Now().UTC())
+	}
 	who := host.Holder{PID: os.Getpid(), Run: id, Playbook: p.Playbook.Name, Since: time.Now().UTC().Truncate(time.Second)}
-	return engine.Execute(ctx, p, engine.Options{
+	options := engine.Options{
 		Plugins: r.Host, Mode: j.Mode, Run: id, Instant: instant, Inputs: j.Inputs,
 		Host: j.Facts, Hold: j.Hold, Emit: j.Emit, Now: time.Now, Last: j.Last,
-		Sleep: sleep, Expect: j.Expect,
+		Sleep: sleep, Expect: j.Expect, Past: j.Past,
 		Lock: func(ctx context.Context, plugin string, lock sdk.Lock) (func(), error) {
 			return r.Host.Lock(ctx, plugin, lock, who, j.Wait)
 		},
-	})
+	}
+	if j.Pulse != nil {
+		options = j.Pulse.watch(options)
+	}
+	return engine.Execute(ctx, p, options)
 }
 
 // sleep waits, or until ctx ends.

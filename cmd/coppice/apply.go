@@ -150,7 +150,7 @@ func (a *app) apply(parent context.Context, file string, flags inputFlags, wait 
 	if err != nil {
 		return err
 	}
-	inputs, err := f.Restore(program, secrets)
+	inputs, err := program.Restore(f.Saved, "the plan file", secrets)
 	if err != nil {
 		return exit(exitInvalid, err)
 	}
@@ -167,16 +167,17 @@ func (a *app) apply(parent context.Context, file string, flags inputFlags, wait 
 		for _, step := range preview.Steps {
 			for _, d := range step.Diagnostics {
 				if d.Severity == sdk.SeverityError {
-					fmt.Fprintf(a.err, "step %s: %s\n", step.Step.ID, diagnostic.Escape(d.Summary))
+					fmt.Fprintf(a.complaints(syslogError), "step %s: %s\n", step.Step.ID, diagnostic.Escape(d.Summary))
 				}
 			}
 		}
 		return exitError{code: exitStale, err: errors.New("the machine has drifted from the plan, before any change"), advice: "nothing was changed; make a new plan"}
 	}
-	s.open(a.reporter(engine.ModeRun, a.reportOptions(program.Secrets(inputs))))
-	s.record(runRecord(found{f.File, []byte(f.Playbook)}, program.Secrets(inputs)))
+	if err := s.begin(a, program, found{f.File, []byte(f.Playbook)}, inputs, s.recordOrRefuse); err != nil {
+		return err
+	}
 	var late []planfile.Difference
-	job.Mode, job.Emit, job.Wait = engine.ModeRun, s.emit, wait
+	job.Mode, job.Emit, job.Wait, job.Pulse = engine.ModeRun, s.emit, wait, &s.pulse
 	job.Expect = func(r engine.StepResult) error {
 		drift := compareStep(f.Steps, r)
 		late = append(late, drift...)
@@ -290,8 +291,9 @@ func after(r *engine.Report, step string) string {
 }
 
 func (a *app) printDrift(all []planfile.Difference) {
+	to := a.complaints(syslogError)
 	for _, d := range all {
-		fmt.Fprintf(a.err, "step %s: %s\n  planned: %s\n  now:     %s\n", d.Step, d.What, diagnostic.Escape(d.Old), diagnostic.Escape(d.New))
+		fmt.Fprintf(to, "step %s: %s\n  planned: %s\n  now:     %s\n", d.Step, d.What, diagnostic.Escape(d.Old), diagnostic.Escape(d.New))
 	}
 }
 

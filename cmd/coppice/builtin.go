@@ -5,11 +5,16 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
+// plugins make those that are built in.
+var plugins = []func() *sdk.Plugin{btrfs.New}
+
 // builtins are the plugins that this binary serves.
 func builtins() []*sdk.Plugin {
-	all := []*sdk.Plugin{btrfs.New()}
-	for _, p := range all {
+	var all []*sdk.Plugin
+	for _, make := range plugins {
+		p := make()
 		p.Version = version()
+		all = append(all, p)
 	}
 	return all
 }

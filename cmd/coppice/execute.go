@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hbohlen/coppice/runner"
+	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/host"
@@ -91,12 +92,18 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 	if err != nil {
 		return err
 	}
-	s.open(a.reporter(e.mode, a.reportOptions(program.Secrets(inputs))))
 	if e.mode == engine.ModeRun {
-		s.record(runRecord(text, program.Secrets(inputs)))
+		if err := s.begin(a, program, text, inputs, s.record); err != nil {
+			return err
+		}
+	} else {
+		s.open(a.reporter(e.mode, a.reportOptions(program.Secrets(inputs))))
 	}
 	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: e.mode, Instant: instant, Inputs: inputs, Facts: facts(),
-		Hold: a.hold(), Emit: s.emit, Wait: e.wait, Last: s.last})
+		Hold: a.hold(), Emit: s.emit, Wait: e.wait, Last: s.last, Pulse: &s.pulse})
+	if e.mode == engine.ModeRun {
+		go s.host.Close() // while the record is closed; s.close waits for it
+	}
 	// A reader that has gone away does not make the run a failure.
 	closeErr := s.closeReport()
 	code := runCode(result, s.signals.received())
@@ -138,6 +145,7 @@ type session struct {
 	ctx, last context.Context
 	host      *host.Host
 	runner    *runner.Runner
+	pulse     runner.Pulse
 }
 
 func (a *app) session(parent context.Context) *session {
@@ -146,7 +154,7 @@ func (a *app) session(parent context.Context) *session {
 		s.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
 	})
 	s.runner = &runner.Runner{Host: s.host}
-	s.ctx, s.last = s.signals.contexts(parent, s.host.Hurry)
+	s.ctx, s.last = s.signals.contexts(parent, reactions{stopped: s.lateReporter.stop, hurry: s.host.Hurry, abandon: s.abandon})
 	return s
 }
 
@@ -173,6 +181,10 @@ func (a *app) reporter(m engine.Mode, o report.Options) report.Reporter {
 	switch {
 	case a.json && m == engine.ModePreview:
 		return report.NewPlanJSON(o)
+	case a.json && o.ErrJournal && !o.OutJournal:
+		story := o
+		story.Out, story.OutJournal = o.Err, true
+		return report.Together(report.NewEvents(o), report.NewLines(story))
 	case a.json:
 		return report.NewEvents(o)
 	case m == engine.ModePreview:
@@ -181,12 +193,19 @@ func (a *app) reporter(m engine.Mode, o report.Options) report.Reporter {
 	return report.NewRun(o)
 }
 
-// lateReporter passes events on one at a time, from the moment it is opened: to the record of the run, then to people.
+// lateReporter passes events on one at a time, from the moment it is opened: to the record of the run, then to people,
+// then to the service manager.
 type lateReporter struct {
 	mu       sync.Mutex
 	to       report.Reporter
 	journal  *journal.Recorder // nil: nothing is recorded
-	warnings []string          // of the journal, not yet told
+	state    *stateDirs        // where the record is
+	warnings []string          // of the journal and about the service manager, not yet told
+	service  *report.Service   // nil: no service manager wants to know
+	served   chan struct{}     // closed when it is told no more
+	stopped  string            // the signal that has stopped the run; "": none
+	started  engine.RunStarted // of a run that has started
+	over     bool              // the run has finished: nothing may come behind that
 }
 
 func (l *lateReporter) open(to report.Reporter) {
@@ -196,11 +215,22 @@ func (l *lateReporter) open(to report.Reporter) {
 }
 
 // record opens the record of the run. What it warns of is told as a line of a plugin is.
-func (l *lateReporter) record(o journal.Options) {
+func (l *lateReporter) record(p *check.Program, text found, inputs map[string]any) error {
+	state := runState(context.Background(), p, inputs)
+	o, err := runRecord(state, p, text, inputs)
+	if err != nil {
+		state.Close()
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o.Warn = func(text string) { l.warnings = append(l.warnings, text) } // called by emit, which holds mu
+	l.state = state
+	o.Warn = func(text string) { l.warnings = append(l.warnings, state.Shown(text)) } // called by emit, which holds mu
+	if state.unusable != nil {
+		l.warnings = append(l.warnings, "this run is not recorded on the filesystem that it is about: "+state.unusable.Error())
+	}
 	l.journal = journal.Open(o)
+	return nil
 }
 
 func (l *lateReporter) emit(e engine.Event) {
@@ -209,16 +239,21 @@ func (l *lateReporter) emit(e engine.Event) {
 	if l.journal != nil {
 		l.journal.Emit(e)
 	}
-	if l.to == nil {
+	if l.to == nil || l.over {
 		return
 	}
-	_, last := e.(engine.RunFinished) // nothing may come behind it
-	if last {
+	if started, ok := e.(engine.RunStarted); ok {
+		l.started = started
+	}
+	if _, l.over = e.(engine.RunFinished); l.over {
 		l.warn()
 	}
 	l.to.Emit(e)
-	if !last {
+	if !l.over {
 		l.warn()
+	}
+	if l.service != nil {
+		l.service.Emit(e)
 	}
 }
 
@@ -229,18 +264,46 @@ func (l *lateReporter) warn() {
 	l.warnings = nil
 }
 
-// closeReport also ends the record.
+// closeReport also ends the record, and the news to the service manager.
 func (l *lateReporter) closeReport() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.unserve()
 	if l.journal != nil {
 		l.journal.Close()
 		l.journal = nil
-		pruneRuns()
+		l.state.tidy(time.Now())
+		l.state.Close()
 	}
 	to := l.to
 	l.to = nil
 	return to.Close()
+}
+
+// abandon ends the report of a run that will not come to its end. One that is stuck is left as it is.
+func (l *lateReporter) abandon() {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.to == nil {
+			return
+		}
+		end := engine.RunFinished{Run: l.started.Run, Mode: l.started.Mode, Status: engine.RunCancelled,
+			Reason: "ended at once, on request", Steps: map[engine.Status]int{}}
+		if l.started.Run != "" {
+			l.to.Emit(end)
+			if l.service != nil {
+				l.service.Emit(end)
+			}
+		}
+		_ = l.to.Close() // nothing to do about it
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Second):
+	}
 }
 
 // hold says why nothing may be destroyed on this machine now; "" when it may.
@@ -299,9 +362,15 @@ func watch() *signals {
 	return s
 }
 
-// contexts are that of the steps and that of the last sections. hurry is called
-// at the second signal.
-func (s *signals) contexts(parent context.Context, hurry func()) (ctx, last context.Context) {
+// reactions are what is called at the first, the second and the third signal.
+type reactions struct {
+	stopped func(os.Signal)
+	hurry   func()
+	abandon func()
+}
+
+// contexts are that of the steps and that of the last sections.
+func (s *signals) contexts(parent context.Context, r reactions) (ctx, last context.Context) {
 	ctx, stopSteps := context.WithCancel(parent)
 	last, stopLast := context.WithCancel(parent)
 	s.cancels = []context.CancelFunc{stopSteps, stopLast}
@@ -319,9 +388,11 @@ func (s *signals) contexts(parent context.Context, hurry func()) (ctx, last cont
 				switch n {
 				case 1:
 					stopSteps()
+					go r.stopped(got) // it can wait for a reader, and the next signal must not
 				case 2:
-					hurry()
+					r.hurry()
 				default:
+					r.abandon()
 					// The plugins go with this process: see package host.
 					os.Exit(runCode(&engine.Report{Finished: engine.RunFinished{Status: engine.RunCancelled}}, s.received()))
 				}
@@ -350,5 +421,9 @@ func (a *app) diagnose(list diagnostic.List, sources ...*diagnostic.Source) {
 	if len(list) == 0 {
 		return
 	}
-	_ = list.Sorted().Render(a.err, sources...) // a reader that has gone away: nothing to do about it
+	priority := syslogWarning
+	if list.HasErrors() {
+		priority = syslogError
+	}
+	_ = list.Sorted().Render(a.complaints(priority), sources...) // a reader that has gone away: nothing to do about it
 }

@@ -23,6 +23,7 @@ const (
 	exitInvalid      = 65 // the playbook or its inputs are
 	exitPlugin       = 69 // a plugin is missing, refused or incompatible
 	exitBug          = 70 // a bug in coppice
+	exitState        = 73 // what apply or resume does could not be recorded
 	exitBusy         = 75 // another run holds the filesystem
 	exitNotPermitted = 77
 	exitTimedOut     = 124

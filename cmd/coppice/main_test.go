@@ -23,7 +23,7 @@ import (
 
 // TestMain lets the test binary be coppice: in scripts, and as its own plugins.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(Main(os.Args)) }})
+	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(beCoppice()) }})
 }
 
 // tests keep their state in a folder of their own.
@@ -36,7 +36,18 @@ func (t tests) Run() int {
 	}
 	defer os.RemoveAll(dir)
 	os.Setenv("COPPICE_STATE_DIR", dir+"/state:"+dir+"/volatile")
-	return t.M.Run()
+	schemas, err := filepath.Abs("../../docs/reference/schema")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv(schemasVariable, schemas)
+	os.Setenv(problemsVariable, dir+"/problems")
+	code := t.M.Run()
+	if problems, err := os.ReadFile(dir + "/problems"); err == nil {
+		fmt.Fprintf(os.Stderr, "FAIL: some JSON does not fit its schema\n%s", problems)
+		return 1
+	}
+	return code
 }
 
 // TestScripts runs testdata/script/*.txtar. Beside testscript's own commands
@@ -61,7 +72,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, "COPPICE_CONFIG_DIR="+filepath.Join(e.WorkDir, "etc"),
 				"COPPICE_STATE_DIR="+filepath.Join(e.WorkDir, "state")+":"+filepath.Join(e.WorkDir, "volatile"),
-				"REPO="+repo, "PATH="+e.Getenv("PATH")+":/usr/sbin:/sbin")
+				schemasVariable+"="+os.Getenv(schemasVariable), problemsVariable+"="+os.Getenv(problemsVariable), "REPO="+repo, "PATH="+e.Getenv("PATH")+":/usr/sbin:/sbin")
 			return nil
 		},
 		Condition: func(c string) (bool, error) {

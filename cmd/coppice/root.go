@@ -43,23 +43,24 @@ func (a *app) main(args []string) int {
 	if err == nil {
 		return exitOK
 	}
+	to := a.complaints(syslogError)
 	var code exitError
 	if errors.As(err, &code) {
 		if code.err != nil {
-			fmt.Fprintf(a.err, "coppice: %s\n", text(code.err))
+			fmt.Fprintf(to, "coppice: %s\n", text(code.err))
 			if code.advice != "" {
-				fmt.Fprintf(a.err, "  %s\n", diagnostic.Escape(code.advice))
+				fmt.Fprintf(to, "  %s\n", diagnostic.Escape(code.advice))
 			}
 		}
 		return code.code
 	}
 	var system *fs.PathError
 	if errors.As(err, &system) { // standard output, mostly
-		fmt.Fprintf(a.err, "coppice: %s\n", text(err))
+		fmt.Fprintf(to, "coppice: %s\n", text(err))
 		return exitFailed
 	}
 	// What is left is cobra's: a wrong flag, verb or number of arguments.
-	fmt.Fprintf(a.err, "coppice: %s\n  see: %s --help\n", text(err), command.CommandPath())
+	fmt.Fprintf(to, "coppice: %s\n  see: %s --help\n", text(err), command.CommandPath())
 	return exitUsage
 }
 
@@ -85,7 +86,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: one document, or one event a line for run, apply and runs show")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "leave nothing out: every kept snapshot, every log line")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
-	root.AddCommand(a.runCommand(), a.planCommand(), a.applyCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
+	root.AddCommand(a.runCommand(), a.planCommand(), a.applyCommand(), a.resumeCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
 		a.explainCommand(), a.pluginCommand(), a.versionCommand(), a.runsCommand(), a.receiveCommand())
 	return root
 }

@@ -1,17 +1,19 @@
 package main
 
 import (
+	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/journal"
@@ -19,47 +21,31 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-// Records of runs that are both older and not among the newest are deleted.
-const (
-	keepRunsAge   = 90 * 24 * time.Hour
-	keepRunsCount = 500
-)
-
-// volatileState is used where the state folder can't be written to: in the initrd, or when its disk is full.
-const volatileState = "/run/coppice"
-
-// stateDirs are the folders of state, the best first. COPPICE_STATE_DIR names another one than /var/lib/coppice; several,
-// separated by colons, are all that there are.
-func stateDirs() []string {
-	dirs := filepath.SplitList(os.Getenv("COPPICE_STATE_DIR"))
-	switch len(dirs) {
-	case 0:
-		return []string{"/var/lib/coppice", volatileState}
-	case 1:
-		return append(dirs, volatileState)
+// runRecord says how the run of a playbook is recorded.
+func runRecord(state *stateDirs, p *check.Program, playbook found, inputs map[string]any) (journal.Options, error) {
+	salt := make([]byte, 32)
+	_, _ = rand.Read(salt) // never fails, see crypto/rand
+	saved, err := p.Save(inputs, salt)
+	if err != nil {
+		return journal.Options{}, exit(exitBug, err)
 	}
-	return dirs
+	return journal.Options{Dirs: state.dirs, Home: state.id(state.dirs[0]), SHA256: fmt.Sprintf("%x", sha256.Sum256(playbook.data)),
+		Coppice: version(), Inputs: saved, Secrets: p.Secrets(inputs)}, nil
 }
-
-// runRecord says where and how the run of a playbook is recorded.
-func runRecord(playbook found, secrets []string) journal.Options {
-	return journal.Options{Dirs: stateDirs(), SHA256: fmt.Sprintf("%x", sha256.Sum256(playbook.data)), Coppice: version(), Secrets: secrets}
-}
-
-// pruneRuns deletes old records. What can't be deleted is no trouble of the run's.
-func pruneRuns() { _, _ = journal.Prune(stateDirs(), keepRunsAge, keepRunsCount, time.Now()) }
 
 func (a *app) runsCommand() *cobra.Command {
-	var name string
+	var name, filesystem string
 	var limit int
 	c := &cobra.Command{
 		Use:   "runs",
 		Short: "List the runs that there were, and those that are",
 		Long: "List the runs of playbooks on this machine, the newest first. A run that was killed, or cut off\n" +
-			"from power, is shown as interrupted.",
+			"from power, is shown as interrupted. The record of a run lies on the btrfs that its inputs name,\n" +
+			"in .coppice at the top level, and else in /var/lib/coppice.",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.listRuns(name, limit, time.Now()) },
+		RunE: func(*cobra.Command, []string) error { return a.listRuns(filesystem, name, limit, time.Now()) },
 	}
+	c.PersistentFlags().StringVarP(&filesystem, "filesystem", "f", "", "only records that lie on this `filesystem`: UUID=…, LABEL=…, its device, or any path on it")
 	c.Flags().StringVar(&name, "playbook", "", "only the runs of the playbook of this `name`")
 	c.Flags().IntVar(&limit, "limit", 20, "at most so `many`; 0: all")
 	c.AddCommand(&cobra.Command{
@@ -68,7 +54,7 @@ func (a *app) runsCommand() *cobra.Command {
 		Long: "Show what one run did, step by step. RUN is the run's id, or as much of its beginning as no\n" +
 			"other run has. With --json the lines of its record are printed as they are.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.showRun(args[0], time.Now()) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.showRun(filesystem, args[0], time.Now()) },
 	})
 	return c
 }
@@ -87,16 +73,21 @@ type listedRun struct {
 	Record   string           `json:"record"`            // the file
 }
 
-func (a *app) listRuns(playbook string, limit int, now time.Time) error {
+func (a *app) listRuns(filesystem, playbook string, limit int, now time.Time) error {
 	if limit < 0 {
 		return usage("--limit %d is negative", limit)
 	}
-	all, err := journal.List(stateDirs())
+	state, err := allState(context.Background(), filesystem)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	defer state.Close()
+	all, err := journal.List(state.dirs)
 	if err != nil {
 		return recordsError(err)
 	}
 	for _, i := range all.Ignored {
-		fmt.Fprintf(a.err, "coppice: %s is left alone: %s\n", diagnostic.Escape(i.Path), diagnostic.Escape(i.Why))
+		fmt.Fprintf(a.err, "coppice: %s is left alone: %s\n", diagnostic.Escape(state.Shown(i.Path)), diagnostic.Escape(i.Why))
 	}
 	list := []listedRun{}
 	for _, s := range all.Runs {
@@ -107,7 +98,7 @@ func (a *app) listRuns(playbook string, limit int, now time.Time) error {
 			break
 		}
 		l := listedRun{Run: s.Run, Playbook: s.Playbook, Started: s.Started, Instant: s.Instant, Status: s.Status,
-			Reason: s.Reason, Took: s.Took, Changes: s.Changes, Resumes: s.Resumes, Record: s.Path}
+			Reason: s.Reason, Took: s.Took, Changes: s.Changes, Resumes: s.Resumes, Record: state.Shown(s.Path)}
 		if l.Started.IsZero() {
 			l.Started = s.Instant
 		}

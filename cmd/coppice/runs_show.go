@@ -1,11 +1,10 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,25 +17,18 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-func (a *app) showRun(run string, now time.Time) error {
-	path, err := journal.Find(stateDirs(), run)
-	var unknown *journal.UnknownRunError
-	if errors.As(err, &unknown) {
-		advice := "see: coppice runs"
-		if len(unknown.Near) > 0 {
-			advice = "there are: " + diagnostic.Escape(join(unknown.Near))
-		}
-		return exitError{code: exitUsage, err: err, advice: advice}
-	}
+func (a *app) showRun(filesystem, run string, now time.Time) error {
+	state, err := allState(context.Background(), filesystem)
 	if err != nil {
-		return recordsError(err)
+		return exit(exitFailed, err)
 	}
-	r, err := journal.Read(stateDirs(), strings.TrimSuffix(filepath.Base(path), ".jsonl"))
+	defer state.Close()
+	r, err := readRecord(state, run)
 	if err != nil {
-		return recordsError(err)
+		return err
 	}
 	for _, p := range r.Problems {
-		fmt.Fprintf(a.err, "coppice: %s: %s\n", diagnostic.Escape(r.Path), diagnostic.Escape(p))
+		fmt.Fprintf(a.err, "coppice: %s: %s\n", diagnostic.Escape(state.Shown(r.Path)), diagnostic.Escape(p))
 	}
 	if a.json {
 		if err := journal.Copy(a.out, r.Path); err != nil {
@@ -44,7 +36,7 @@ func (a *app) showRun(run string, now time.Time) error {
 		}
 		return nil
 	}
-	p := &recordPage{w: a.out}
+	p := &recordPage{w: a.out, state: state}
 	p.header(r, now)
 	if r.Status != journal.Unknown {
 		p.inputs(r)
@@ -56,6 +48,7 @@ func (a *app) showRun(run string, now time.Time) error {
 // recordPage prints a record.
 type recordPage struct {
 	w     io.Writer
+	state *stateDirs
 	err   error
 	notes map[string][]string // what else is told of a step, by what it is called; "": of none
 	depth string              // in front of each line
@@ -107,7 +100,7 @@ func (p *recordPage) header(r *journal.Record, now time.Time) {
 		}
 	}
 	p.field("status", status)
-	p.field("record", r.Path)
+	p.field("record", p.state.Shown(r.Path))
 	if r.Status == journal.Unknown {
 		return
 	}

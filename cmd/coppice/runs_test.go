@@ -3,7 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,14 +13,13 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-func TestStateDirs(t *testing.T) {
+func TestGivenState(t *testing.T) {
 	for env, want := range map[string][]string{
-		"":      {"/var/lib/coppice", "/run/coppice"},
 		"/a":    {"/a", "/run/coppice"},
 		"/a:/b": {"/a", "/b"},
 	} {
 		t.Setenv("COPPICE_STATE_DIR", env)
-		if got := stateDirs(); !reflect.DeepEqual(got, want) {
+		if got := givenState(); !slices.Equal(got, want) {
 			t.Errorf("%q: %q, want %q", env, got, want)
 		}
 	}
@@ -45,7 +44,7 @@ func TestShowRunningAndInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("COPPICE_STATE_DIR", dir+":"+dir)
 	at := time.Date(2026, 3, 30, 6, 0, 0, 0, time.UTC)
-	w := journal.Open(journal.Options{Dirs: stateDirs(), Now: func() time.Time { return at }})
+	w := journal.Open(journal.Options{Dirs: givenState(), Now: func() time.Time { return at }})
 	defer w.Close()
 	w.Emit(engine.RunStarted{Run: "r1", Mode: engine.ModeRun, Playbook: "p", Instant: at})
 	step := engine.StepRef{ID: "take", Title: "Take \x1b[31m", Uses: "btrfs.snapshot", Section: engine.SectionSteps, Effect: "write"}
@@ -57,7 +56,7 @@ func TestShowRunningAndInterrupted(t *testing.T) {
 	show := func() string {
 		var out, errs strings.Builder
 		a := &app{out: &out, err: &errs}
-		if err := a.showRun("r", at.Add(90*time.Second)); err != nil || errs.Len() > 0 {
+		if err := a.showRun("", "r", at.Add(90*time.Second)); err != nil || errs.Len() > 0 {
 			t.Fatalf("%v %s", err, errs.String())
 		}
 		return out.String()
@@ -79,7 +78,7 @@ func TestListRunsLimit(t *testing.T) {
 	t.Setenv("COPPICE_STATE_DIR", dir+":"+dir)
 	at := time.Date(2026, 3, 30, 6, 0, 0, 0, time.UTC)
 	for i := range 25 {
-		w := journal.Open(journal.Options{Dirs: stateDirs()})
+		w := journal.Open(journal.Options{Dirs: givenState()})
 		run := fmt.Sprintf("r%02d", i)
 		w.Emit(engine.RunStarted{Run: run, Mode: engine.ModeRun, Playbook: fmt.Sprintf("p%d", i%2), Instant: at.Add(time.Duration(i) * time.Hour)})
 		w.Emit(engine.RunFinished{Run: run, Mode: engine.ModeRun, Status: engine.Succeeded, Changes: engine.Totals{Run: 1}})
@@ -93,7 +92,7 @@ func TestListRunsLimit(t *testing.T) {
 	}{{"", 20, 20, "r24"}, {"", 0, 25, "r24"}, {"p1", 3, 3, "r23"}, {"none", 20, 0, ""}} {
 		var out strings.Builder
 		a := &app{out: &out, err: &strings.Builder{}, json: true}
-		if err := a.listRuns(c.playbook, c.limit, at); err != nil {
+		if err := a.listRuns("", c.playbook, c.limit, at); err != nil {
 			t.Fatal(err)
 		}
 		var document struct{ Runs []listedRun }

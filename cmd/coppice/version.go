@@ -38,6 +38,15 @@ func version() string {
 	return "0.0.0-dev" + revision + dirty
 }
 
+// versions is what version prints.
+type versions struct {
+	Version   string `json:"version"`    // of coppice
+	Language  int    `json:"language"`   // of the playbook language
+	PluginAPI int    `json:"plugin_api"` // of the plugin contract
+	Go        string `json:"go"`         // of the toolchain that has built it
+	Platform  string `json:"platform"`   // the system and the processor
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
@@ -45,8 +54,8 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if a.json {
-				return a.document("coppice.version", "coppice", map[string]any{"version": version(), "language": playbook.Version,
-					"plugin_api": sdk.API, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+				return a.document("coppice.version", "coppice", versions{version(), playbook.Version, sdk.API, runtime.Version(),
+					runtime.GOOS + "/" + runtime.GOARCH})
 			}
 			fmt.Fprintf(a.out, "coppice %s\nplaybook language %d, plugin contract %d, %s %s/%s\n", version(), playbook.Version,
 				sdk.API, runtime.Version(), runtime.GOOS, runtime.GOARCH)

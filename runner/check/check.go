@@ -15,14 +15,21 @@ import (
 // all that there are, for suggestions. The program is nil when a mistake was
 // found.
 func Check(p *playbook.Playbook, plugins map[string]*sdk.Description, installed []string) (*Program, diagnostic.List) {
-	c := &compiler{file: p.File, later: map[string]bool{}, reads: map[string]bool{}}
+	c := &compiler{file: p.File, later: map[string]bool{}, reads: map[string]bool{}, secrets: map[string]bool{}}
 	out := &Program{Playbook: p}
 	for _, in := range p.Inputs {
 		out.Inputs = append(out.Inputs, Input{Decl: in, Schema: InputSchema(in)})
+		if in.Secret {
+			c.secrets["inputs."+in.Name] = true
+		}
 	}
 	world := newWorld(out)
 	for _, v := range p.Vars {
+		c.carried = false
 		tree := c.value(v.Value, nil, "vars."+v.Name, world.scope(noStatus, place{}))
+		if c.carried {
+			c.secrets["vars."+v.Name] = true
+		}
 		if tree == nil {
 			tree = constant{typ: expression.Any}
 		}
@@ -125,6 +132,7 @@ func count(steps []playbook.Step) int {
 func (c *compiler) action(out *Step, w *world, at place) {
 	s := out.Source
 	out.Action = c.uses(s)
+	delete(c.secrets, "item")
 	inner := w.scope(noStatus, at)
 	if s.ForEach != nil {
 		out.ForEach, inner = c.forEach(s, inner)
@@ -154,6 +162,12 @@ func usesStatus(text string, scope expression.Scope) bool {
 // forEach compiles what a step loops over and returns the scope of an item.
 func (c *compiler) forEach(s *playbook.Step, scope expression.Scope) (Tree, expression.Scope) {
 	path := s.Path + ".for_each"
+	c.carried = false
+	defer func() {
+		if delete(c.secrets, "item"); c.carried {
+			c.secrets["item"] = true
+		}
+	}()
 	var tree Tree
 	if scalar, ok := s.ForEach.(playbook.Scalar); ok {
 		// An expression, bare or in ${{ }}.
@@ -165,7 +179,7 @@ func (c *compiler) forEach(s *playbook.Step, scope expression.Scope) (Tree, expr
 		} else {
 			p, problems := expression.CompileValue(scalar.Text, scope)
 			c.problems(scalar, path, problems)
-			if len(problems) == 0 {
+			if len(problems) == 0 && c.guard(scalar, path, p) {
 				c.note(p)
 				tree = computed{program: p, place: path}
 			}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hbohlen/coppice/runner/diagnostic"
@@ -22,6 +23,10 @@ type compiler struct {
 	reads     map[string]bool // see Program.reads
 	// current is the id of the step that is compiled.
 	current string
+	// secrets are the paths at which secrets stand: inputs.token, vars.header, item.
+	secrets map[string]bool
+	// carried is set when a value was compiled that can hold a secret.
+	carried bool
 	// literal: values are data, nothing in them is an expression.
 	literal bool
 }
@@ -73,11 +78,34 @@ func (c *compiler) laterStep(s playbook.Scalar, p expression.Problem) string {
 func (c *compiler) condition(s playbook.Scalar, path string, scope expression.Scope) *expression.Program {
 	program, problems := expression.CompileCondition(s.Text, scope)
 	c.problems(s, path, problems)
-	if len(problems) > 0 {
+	if len(problems) > 0 { // a text that is only compared shows nowhere
 		return nil
 	}
 	c.note(program)
 	return program
+}
+
+// guard reports where a program makes another text of a secret, and remembers when it holds one; false: there was a mistake.
+func (c *compiler) guard(s playbook.Scalar, path string, p *expression.Program) bool {
+	if len(c.secrets) == 0 {
+		return true
+	}
+	altered := p.Altered(c.secret)
+	c.problems(s, path, altered)
+	c.carried = c.carried || p.Carries(c.secret)
+	return len(altered) == 0
+}
+
+// secret reports whether a secret stands at a path of names, or below it.
+func (c *compiler) secret(path []string) bool {
+	for secret := range c.secrets {
+		names := strings.Split(secret, ".")
+		n := min(len(names), len(path))
+		if slices.Equal(names[:n], path[:n]) {
+			return true
+		}
+	}
+	return false
 }
 
 // note remembers which steps' outputs a program reads.
@@ -97,7 +125,7 @@ func (c *compiler) note(p *expression.Program) {
 func (c *compiler) text(s playbook.Scalar, path string, scope expression.Scope) *expression.Program {
 	program, problems := expression.CompileTemplate(s.Text, scope)
 	c.problems(s, path, problems)
-	if len(problems) > 0 {
+	if len(problems) > 0 || !c.guard(s, path, program) {
 		return nil
 	}
 	c.note(program)

@@ -105,6 +105,26 @@ func (p *Program) AllSteps() []*Step {
 	return all
 }
 
+// Ending are the steps that deal with how a run, or a block, ends: on_failure, rescue and always, with what is inside them.
+func (p *Program) Ending() []*Step {
+	var all []*Step
+	var add func(steps []*Step, ending bool)
+	add = func(steps []*Step, ending bool) {
+		for _, s := range steps {
+			if ending {
+				all = append(all, s)
+			}
+			add(s.Block, ending)
+			add(s.Rescue, true)
+			add(s.Always, true)
+		}
+	}
+	add(p.Steps, false)
+	add(p.OnFailure, true)
+	add(p.Always, true)
+	return all
+}
+
 // Plugins names the plugins that a playbook uses, each once, in order of first
 // use: whose descriptions Check needs.
 func Plugins(p *playbook.Playbook) []string {

@@ -1,16 +1,24 @@
 package check
 
 import (
+	"slices"
+
 	"github.com/hbohlen/coppice/runner/expression"
 	"github.com/hbohlen/coppice/sdk/unit"
 )
 
 // world is what expressions can name at one place of a playbook. It grows step
 // by step.
+//
+// Each expression keeps the types of its scope. All scopes share them: a step is added behind
+// those that are there, and what changes is made anew.
 type world struct {
 	inputs expression.Type
 	vars   []expression.Field
 	steps  []expression.Field
+	// unsure are the first of the steps as they look where they may not have run, for that reason.
+	unsure []expression.Field
+	why    string
 }
 
 var noStatus []string
@@ -62,6 +70,7 @@ func (w *world) doubt(from, to int, why string) {
 	if why == "" {
 		return
 	}
+	w.steps, w.unsure = slices.Clone(w.steps), nil
 	for i := from; i < to; i++ {
 		w.steps[i].Type = withOutputs(w.steps[i].Type, why)
 	}
@@ -87,15 +96,18 @@ func withOutputs(t expression.Type, why string) expression.Type {
 func (w *world) scope(status []string, at place) expression.Scope {
 	steps := w.steps
 	if at.unsure != "" {
-		steps = make([]expression.Field, len(w.steps))
-		for i, s := range w.steps {
-			steps[i] = expression.Field{Name: s.Name, Type: withOutputs(s.Type, at.unsure)}
+		if at.unsure != w.why {
+			w.unsure, w.why = nil, at.unsure
 		}
+		for _, s := range w.steps[len(w.unsure):] {
+			w.unsure = append(w.unsure, expression.Field{Name: s.Name, Type: withOutputs(s.Type, at.unsure)})
+		}
+		steps = w.unsure
 	}
 	names := []expression.Field{
 		{Name: "inputs", Type: w.inputs},
-		{Name: "vars", Type: expression.Record(w.vars...)},
-		{Name: "steps", Type: expression.Record(steps...)},
+		{Name: "vars", Type: expression.RecordOf(w.vars[:len(w.vars):len(w.vars)])},
+		{Name: "steps", Type: expression.RecordOf(steps[:len(steps):len(steps)])},
 		{Name: "run", Type: expression.Record(
 			expression.Field{Name: "id", Type: expression.String},
 			expression.Field{Name: "playbook", Type: expression.String},

@@ -50,6 +50,7 @@ const (
 	BracesInCondition Code = "braces-in-condition"
 	MaybeSkipped      Code = "maybe-skipped"
 	LaterStep         Code = "later-step"
+	SecretChanged     Code = "secret-changed"
 
 	// Plugins and inputs.
 	UnknownPlugin Code = "unknown-plugin"
@@ -106,6 +107,7 @@ var codes = []CodeInfo{
 	{BracesInCondition, "A condition is a bare expression; ${{ }} does not belong there."},
 	{MaybeSkipped, "The outputs of a step that may have been skipped are read without ?? or ?. ."},
 	{LaterStep, "The expression reads the results of a step that has not run yet."},
+	{SecretChanged, "The expression makes another text of a secret input: nobody could know it again, so it could not be masked."},
 
 	{UnknownPlugin, "No plugin of that name is installed."},
 	{UnknownAction, "The plugin has no action of that name."},

@@ -45,7 +45,7 @@ func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult
 		return nil
 	}
 	r.Summary, r.Fingerprint = plan.Summary, plan.Fingerprint
-	r.Planned = PlannedStep{Changes: plan.Changes, Kept: plan.Kept}
+	r.Planned = PlannedStep{Changes: append([]sdk.Change{}, plan.Changes...), Kept: plan.Kept}
 	r.Diagnostics = plan.Diagnostics
 	w.emit(StepPlanned{Step: r.Step, Plan: r.Planned})
 	nothing := len(plan.Changes) == 0 && len(plan.Unknown) == 0 // Apply could only say the same

@@ -51,11 +51,8 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 	default:
 		w.idle(s, step.Rescue, "block "+step.ID+" did not fail", "only if block "+step.ID+" fails")
 	}
-	last := ctx
-	if ctx.Err() != nil {
-		last = w.options.Last
-	}
-	if late := w.within(tidy, func() { w.section(last, s, step.Always) }); failed == nil {
+	// Clean-up is not stopped in the middle: neither by a request nor by the time of the run or of a block around.
+	if late := w.within(tidy, func() { w.section(w.options.Last, s, step.Always) }); failed == nil {
 		failed = late
 	}
 	w.depth--

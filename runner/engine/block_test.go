@@ -186,13 +186,8 @@ last changed +last
 
 func TestBlockTimeout(t *testing.T) {
 	s := &shelf{}
-	s.hook = func(call string) error {
-		if call == "apply put two" {
-			time.Sleep(60 * time.Millisecond)
-		}
-		return nil
-	}
-	p := program(t, strings.Replace(guarded, "id: guarded\n", "id: guarded\n    timeout: 30ms\n", 1), s)
+	s.within = untilDone("apply put two", false)
+	p := program(t, strings.Replace(guarded, "id: guarded\n", "id: guarded\n    timeout: 250ms\n", 1), s)
 	r := execute(t, context.Background(), p, s, ModeRun)
 	got := outline(r, ModeRun)
 	if !strings.Contains(got, "two changed +two\nthree unreached\nmend changed +mend-guarded\n") || !strings.Contains(got, "guarded rescued\nafter") {

@@ -54,6 +54,8 @@ type Options struct {
 	// Last is the context of what runs although ctx has ended: on_failure, and always
 	// sections, those of blocks too. nil: they can't be stopped.
 	Last context.Context
+	// Past is what an earlier run has done of this one; nil: nothing.
+	Past *Past
 }
 
 // Report is everything about an execution that has ended.
@@ -81,6 +83,7 @@ func Execute(ctx context.Context, p *check.Program, o Options) *Report {
 	}
 	w := &walk{program: p, options: o, ctx: ctx, begin: o.Now(), frame: &frame{},
 		steps: map[string]any{}, clouded: map[string]string{}, over: map[*check.Step]bool{}}
+	w.anew = w.plannedAnew()
 	w.start()
 	w.vars()
 	w.section(ctx, SectionSteps, p.Steps)
@@ -136,6 +139,7 @@ type walk struct {
 	calls  int
 	held   []*held              // under locking
 	over   map[*check.Step]bool // steps that have ended
+	anew   map[*check.Step]bool // steps that Past has finished, and that are planned anew
 }
 
 // frame is a list of steps that fail together: a section of the playbook, or of
@@ -177,6 +181,14 @@ func (w *walk) trouble() *failure {
 	return nil
 }
 
+// identity is the run's id as plugins and expressions know it.
+func (w *walk) identity() string {
+	if w.options.Past != nil {
+		return w.options.Past.Origin
+	}
+	return w.options.Run
+}
+
 func (w *walk) preview() bool { return w.options.Mode == ModePreview }
 
 // cancelled reports whether the run was stopped on request (not by time).
@@ -189,6 +201,9 @@ func (w *walk) start() {
 	w.report.Started = RunStarted{Run: w.options.Run, Mode: w.options.Mode, Playbook: playbook.Name,
 		Description: playbook.Description, File: playbook.File, Instant: w.options.Instant,
 		Inputs: w.program.PrintInputs(w.options.Inputs), Defaulted: w.program.Defaulted(w.options.Inputs), Steps: len(w.program.Steps)}
+	if p := w.options.Past; p != nil {
+		w.report.Started.Resumes, w.report.Started.Origin = p.Run, p.Origin
+	}
 	w.emit(w.report.Started)
 }
 
@@ -295,7 +310,7 @@ func (w *walk) env(i *item) expression.Env {
 		"inputs": w.options.Inputs,
 		"vars":   w.varValues,
 		"steps":  w.steps,
-		"run": map[string]any{"id": w.options.Run, "playbook": w.program.Playbook.Name,
+		"run": map[string]any{"id": w.identity(), "playbook": w.program.Playbook.Name,
 			"started_at": w.options.Instant},
 		"host": w.options.Host,
 	}

@@ -79,6 +79,8 @@ type RunStarted struct {
 	Inputs      map[string]any `json:"inputs"`              // JSON values; secrets masked
 	Defaulted   []string       `json:"defaulted,omitempty"` // inputs that have their default value, sorted
 	Steps       int            `json:"steps"`               // how many there are in `steps`
+	Resumes     string         `json:"resumes,omitempty"`   // the run that this one goes on from
+	Origin      string         `json:"origin,omitempty"`    // the first of the runs that went on from each other: names come from it
 }
 
 // StepStarted comes before anything is done for a step.
@@ -95,7 +97,7 @@ type StepPlanned struct {
 
 // PlannedStep is what a step would do.
 type PlannedStep struct {
-	Changes []sdk.Change `json:"changes"`
+	Changes []sdk.Change `json:"changes"` // in an event never nil: JSON has a list
 	Kept    []sdk.Kept   `json:"kept,omitempty"`
 }
 
@@ -147,6 +149,10 @@ type StepResult struct {
 	Why string `json:"why,omitempty"`
 	// Idle is set for a step that was there for a failure that did not happen.
 	Idle bool `json:"idle,omitempty"`
+	// Resumed is the earlier run in which the step finished: this one has not done it again.
+	Resumed string `json:"resumed,omitempty"`
+	// Lost says why the outputs of a step that an earlier run has finished are not known any more.
+	Lost string `json:"lost,omitempty"`
 	// Attempts is how often a step that can be retried was tried.
 	Attempts int `json:"attempts,omitempty"`
 	// Summary is the plugin's own, in a few words; may be empty.

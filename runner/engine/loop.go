@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"sync"
@@ -23,11 +24,11 @@ type item struct {
 // maxItems bounds what a step can loop over: each item has a result in the report.
 const maxItems = 10_000
 
-// turn is an item with what became of it.
+// turn is an item with what became of it. The result stands in the report from the start, so that there are not two of
+// each of many.
 type turn struct {
 	item    item
-	ref     StepRef
-	result  StepResult
+	result  *StepResult
 	outputs any
 }
 
@@ -63,10 +64,14 @@ func (w *walk) loop(ctx context.Context, step *check.Step, ref StepRef, conditio
 		w.end(step, whole, []any{})
 		return
 	}
-	turns := make([]turn, len(items))
+	turns, indexes := make([]turn, len(items)), make([]int, len(items))
+	first := len(w.report.Steps)
+	w.report.Steps = slices.Grow(w.report.Steps, len(items))[:first+len(items)]
 	for i := range items {
-		turns[i] = turn{item: items[i], ref: ref}
-		turns[i].ref.Item, turns[i].ref.Label = &turns[i].item.index, label(items[i])
+		indexes[i] = items[i].index
+		turns[i] = turn{item: items[i], result: &w.report.Steps[first+i]}
+		turns[i].result.Step = ref
+		turns[i].result.Step.Item, turns[i].result.Step.Label = &indexes[i], label(items[i])
 	}
 	if step.Source.MaxParallel > 1 {
 		w.together(ctx, step, turns, conditional)
@@ -76,7 +81,7 @@ func (w *walk) loop(ctx context.Context, step *check.Step, ref StepRef, conditio
 	outputs := make([]any, 0, len(turns))
 	status := OK
 	for _, t := range turns {
-		w.record(step, t.result)
+		w.notice(step, *t.result)
 		if conditional == "" {
 			conditional = t.result.Conditional
 		}
@@ -88,6 +93,16 @@ func (w *walk) loop(ctx context.Context, step *check.Step, ref StepRef, conditio
 		}
 	}
 	w.remember(step, status, outputs, conditional)
+}
+
+// turn runs an item, unless an earlier run has done it.
+func (w *walk) turn(ctx context.Context, step *check.Step, t *turn, conditional string) {
+	ref := t.result.Step
+	if done, ok := w.past(ref.Section, step, &t.item); ok {
+		*t.result, t.outputs = w.recall(step, ref, done, &t.item)
+		return
+	}
+	*t.result, t.outputs = w.once(ctx, step, ref, &t.item, conditional)
 }
 
 // inTurn runs the items one after the other, until one fails.
@@ -103,12 +118,12 @@ func (w *walk) inTurn(ctx context.Context, step *check.Step, turns []turn, condi
 			why = w.stopped(ctx)
 		}
 		if why != "" {
-			t.result = StepResult{Step: t.ref, Status: Unreached, Why: why, Conditional: conditional}
+			*t.result = StepResult{Step: t.result.Step, Status: Unreached, Why: why, Conditional: conditional}
 			w.title(step, &t.result.Step, &t.item)
 		} else {
-			t.result, t.outputs = w.once(ctx, step, t.ref, &t.item, conditional)
+			w.turn(ctx, step, t, conditional)
 		}
-		w.publish(step, &t.result)
+		w.publish(step, t.result)
 		broken = broken || t.result.Status.Bad() && !step.Source.ContinueOnError
 		if broken && t.result.Conditional != "" {
 			conditional = t.result.Conditional // so is whether the items behind it are reached
@@ -126,8 +141,8 @@ func (w *walk) together(ctx context.Context, step *check.Step, turns []turn, con
 		for i := range turns {
 			t := &turns[i]
 			w.prior = base
-			t.result, t.outputs = w.once(ctx, step, t.ref, &t.item, conditional)
-			w.publish(step, &t.result)
+			w.turn(ctx, step, t, conditional)
+			w.publish(step, t.result)
 			planned = append(planned, w.prior[len(base):]...)
 		}
 		w.prior = append(base[:len(base):len(base)], planned...)
@@ -150,23 +165,23 @@ func (w *walk) together(ctx context.Context, step *check.Step, turns []turn, con
 			if stop {
 				why = "another item failed"
 			}
-			t.result = StepResult{Step: t.ref, Status: Unreached, Why: why}
+			*t.result = StepResult{Step: t.result.Step, Status: Unreached, Why: why}
 			w.title(step, &t.result.Step, &t.item)
-			w.publish(step, &t.result)
+			w.publish(step, t.result)
 			<-slots
 			continue
 		}
 		all.Go(func() {
 			defer func() { <-slots }()
 			unlock := locks.lock(w.keys(ctx, step, &t.item))
-			t.result, t.outputs = w.once(ctx, step, t.ref, &t.item, conditional)
+			w.turn(ctx, step, t, conditional)
 			unlock()
-			w.publish(step, &t.result)
 			if t.result.Status.Bad() && !step.Source.ContinueOnError {
 				mu.Lock()
 				broken = true
 				mu.Unlock()
 			}
+			w.publish(step, t.result)
 		})
 	}
 	all.Wait()

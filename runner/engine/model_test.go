@@ -26,6 +26,9 @@ type shelf struct {
 	names []string // in order of their putting
 	calls []string // plan and apply calls, "apply put a"
 	hook  func(call string) error
+	// within, where set, is called by put with the context of the call: "plan put a",
+	// "apply put a", and "made put a" when a is there. Its error ends the call.
+	within func(ctx context.Context, call string) error
 }
 
 type putIn struct {
@@ -44,6 +47,13 @@ type dropOut struct {
 type listOut struct {
 	Names []string `json:"names"`
 	Count int      `json:"count"`
+}
+
+func (s *shelf) in(ctx context.Context, call string) error {
+	if s.within == nil {
+		return nil
+	}
+	return s.within(ctx, call)
 }
 
 func (s *shelf) note(call string) error {
@@ -87,8 +97,11 @@ func (s *shelf) plugin() *sdk.Plugin {
 			return p, nil
 		}),
 		sdk.Write(sdk.Info{Name: "put", Touches: []string{"thing"}}, sdk.Writer[putIn, putOut, putIn]{
-			Plan: func(_ context.Context, c *sdk.Call, in putIn) (p sdk.Planned[putOut, putIn], err error) {
+			Plan: func(ctx context.Context, c *sdk.Call, in putIn) (p sdk.Planned[putOut, putIn], err error) {
 				if err := s.note("plan put " + in.Name); err != nil {
+					return p, err
+				}
+				if err := s.in(ctx, "plan put "+in.Name); err != nil {
 					return p, err
 				}
 				p.Private = in
@@ -103,13 +116,17 @@ func (s *shelf) plugin() *sdk.Plugin {
 				if err := s.note("apply put " + in.Name); err != nil {
 					return out, err
 				}
+				if err := s.in(ctx, "apply put "+in.Name); err != nil {
+					return out, err
+				}
 				s.mu.Lock()
-				defer s.mu.Unlock()
 				if !slices.Contains(s.names, in.Name) {
 					s.names = append(s.names, in.Name)
 					c.Done(0)
 				}
-				return putOut{Name: in.Name, Number: len(s.names)}, nil
+				out = putOut{Name: in.Name, Number: len(s.names)}
+				s.mu.Unlock()
+				return out, s.in(ctx, "made put "+in.Name)
 			},
 		}),
 		sdk.Write(sdk.Info{Name: "drop", Effect: sdk.Destroys, Touches: []string{"thing"}}, sdk.Writer[dropIn, dropOut, []string]{
@@ -209,12 +226,18 @@ func program(t testing.TB, text string, s *shelf) *check.Program {
 // execute walks a program and checks what holds for every execution.
 func execute(t testing.TB, ctx context.Context, p *check.Program, s *shelf, mode Mode) *Report {
 	t.Helper()
+	return resume(t, ctx, p, s, mode, nil)
+}
+
+// resume is execute, going on from another run.
+func resume(t testing.TB, ctx context.Context, p *check.Program, s *shelf, mode Mode, past *Past) *Report {
+	t.Helper()
 	inputs, wrong := p.Resolve(nil)
 	if wrong.HasErrors() {
 		t.Fatal(wrong)
 	}
 	var events []Event
-	r := Execute(ctx, p, Options{Plugins: inProcess{s.plugin()}, Mode: mode, Run: "r1", Instant: instant, Inputs: inputs,
+	r := Execute(ctx, p, Options{Plugins: inProcess{s.plugin()}, Mode: mode, Run: "r1", Instant: instant, Inputs: inputs, Past: past,
 		Host: map[string]any{"name": "h", "kernel": "k"}, Now: time.Now, Sleep: func(context.Context, time.Duration) {}, Emit: func(e Event) { events = append(events, e) }})
 	if _, ok := events[0].(RunStarted); !ok {
 		t.Errorf("first event: %T", events[0])

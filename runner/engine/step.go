@@ -22,6 +22,14 @@ func (w *walk) ref(s Section, step *check.Step) StepRef {
 
 // step runs one step, all of it, and accounts for it.
 func (w *walk) step(ctx context.Context, s Section, step *check.Step) {
+	if done, ok := w.past(s, step, nil); ok && step.IsBlock() {
+		w.recallBlock(s, step, done)
+		return
+	} else if ok && step.ForEach == nil {
+		r, outputs := w.recall(step, w.ref(s, step), done, nil)
+		w.end(step, r, outputs)
+		return
+	}
 	r := StepResult{Step: w.ref(s, step)}
 	goes, conditional := w.condition(ctx, step, &r)
 	switch {
@@ -206,13 +214,20 @@ func (w *walk) publish(step *check.Step, r *StepResult) {
 			d.At = step.Place(d.Path)
 		}
 	}
+	if r.Planned.Changes == nil {
+		r.Planned.Changes = []sdk.Change{}
+	}
 	w.emit(StepFinished{StepResult: *r})
 }
 
-// record puts a result into the report, and remembers the first failure that
-// counts.
+// record puts a result into the report.
 func (w *walk) record(step *check.Step, r StepResult) {
 	w.report.Steps = append(w.report.Steps, r)
+	w.notice(step, r)
+}
+
+// notice remembers the first failure that counts.
+func (w *walk) notice(step *check.Step, r StepResult) {
 	if !r.Status.Bad() || step.Source.ContinueOnError || step.IsBlock() {
 		return
 	}
@@ -284,6 +299,6 @@ func (w *walk) request(step *check.Step, inputs []byte) sdk.Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.calls++
-	return sdk.Request{ID: fmt.Sprintf("%s/%d", step.ID, w.calls), Run: w.options.Run, Step: step.ID,
+	return sdk.Request{ID: fmt.Sprintf("%s/%d", step.ID, w.calls), Run: w.identity(), Step: step.ID,
 		Action: step.Action.Name, Instant: w.options.Instant.Round(0).In(time.UTC), Inputs: inputs, Prior: w.prior}
 }

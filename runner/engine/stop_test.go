@@ -59,16 +59,23 @@ func TestCancelTooLate(t *testing.T) {
 	}
 }
 
-func TestStepTimeout(t *testing.T) {
-	s := &shelf{}
-	p := program(t, strings.Replace(stoppable, "{id: two,", "{id: two, timeout: 30ms,", 1), s)
-	s.hook = func(call string) error {
-		if call == "apply put two" {
-			time.Sleep(60 * time.Millisecond)
-			return context.DeadlineExceeded // as an action that looks at its context
+// untilDone is an action that goes on until its time is up, and then stops, or has done it all.
+func untilDone(call string, stops bool) func(context.Context, string) error {
+	return func(ctx context.Context, now string) error {
+		if now != call {
+			return nil
+		}
+		if <-ctx.Done(); stops {
+			return ctx.Err()
 		}
 		return nil
 	}
+}
+
+func TestStepTimeout(t *testing.T) {
+	s := &shelf{}
+	p := program(t, strings.Replace(stoppable, "{id: two,", "{id: two, timeout: 30ms,", 1), s)
+	s.within = untilDone("apply put two", true)
 	r := execute(t, context.Background(), p, s, ModeRun)
 	want := "one changed +one\ntwo timed_out\nthree unreached\ntell changed +tell\nlast changed +last\n"
 	if got := outline(r, ModeRun); got != want || r.Finished.Status != RunFailed {
@@ -78,14 +85,8 @@ func TestStepTimeout(t *testing.T) {
 
 func TestRunTimeout(t *testing.T) {
 	s := &shelf{}
-	p := program(t, "timeout: 40ms"+stoppable, s)
-	s.hook = func(call string) error {
-		if call == "apply put two" {
-			time.Sleep(80 * time.Millisecond)
-			return context.DeadlineExceeded
-		}
-		return nil
-	}
+	p := program(t, "timeout: 250ms"+stoppable, s)
+	s.within = untilDone("apply put two", true)
 	r := execute(t, context.Background(), p, s, ModeRun)
 	want := "one changed +one\ntwo timed_out\nthree unreached\ntell changed +tell\nlast changed +last\n"
 	if got := outline(r, ModeRun); got != want || r.Finished.Status != RunTimedOut {
@@ -96,26 +97,16 @@ func TestRunTimeout(t *testing.T) {
 // The time can also be up between two steps.
 func TestRunTimeoutBetweenSteps(t *testing.T) {
 	s := &shelf{}
-	p := program(t, "timeout: 40ms"+stoppable, s)
-	s.hook = func(call string) error {
-		if call == "apply put one" {
-			time.Sleep(80 * time.Millisecond)
-		}
-		return nil
-	}
+	p := program(t, "timeout: 250ms"+stoppable, s)
+	s.within = untilDone("apply put one", false)
 	r := execute(t, context.Background(), p, s, ModeRun)
 	want := "one changed +one\ntwo unreached\nthree unreached\ntell changed +tell\nlast changed +last\n"
 	if got := outline(r, ModeRun); got != want || r.Finished.Status != RunTimedOut {
 		t.Errorf("%s%+v", got, r.Finished)
 	}
 	// After the last step nothing was missed.
-	s = &shelf{hook: func(call string) error {
-		if call == "apply put three" {
-			time.Sleep(80 * time.Millisecond)
-		}
-		return nil
-	}}
-	p = program(t, "timeout: 40ms"+stoppable, s)
+	s = &shelf{within: untilDone("apply put three", false)}
+	p = program(t, "timeout: 250ms"+stoppable, s)
 	if r := execute(t, context.Background(), p, s, ModeRun); r.Finished.Status != Succeeded {
 		t.Errorf("%+v", r.Finished)
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/hbohlen/coppice/runner/diagnostic"
@@ -175,7 +176,7 @@ func (c *checker) identifier(n *ast.IdentifierNode) Type {
 // dashHint explains steps.my-step.x, which reads as steps.my minus step.x.
 func (c *checker) dashHint(n ast.Node, word string) string {
 	at := n.Location()
-	match := dashed.FindString(string(c.text[min(at.To, len(c.text)):]))
+	match := dashed().FindString(string(c.text[min(at.To, len(c.text)):]))
 	if match == "" {
 		return ""
 	}
@@ -184,7 +185,7 @@ func (c *checker) dashHint(n ast.Node, word string) string {
 	return fmt.Sprintf("ids have no -, %s reads as a subtraction: name it %s", whole, strings.ReplaceAll(whole, "-", "_"))
 }
 
-var dashed = regexp.MustCompile(`^-[A-Za-z_][A-Za-z0-9_-]*`)
+var dashed = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-[A-Za-z_][A-Za-z0-9_-]*`) })
 
 func (c *checker) reference(n ast.Node) {
 	if p := path(n); p != nil {

@@ -212,6 +212,11 @@ func (u Units) write(b *bytes.Buffer, s *schema.Schema, v any, label string) err
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("%sthe number is not finite", prefix(label))
 		}
+		if v == math.Trunc(v) && math.Abs(v) >= 1<<53 {
+			// Written out it would be read as an int, and might not fit into one.
+			b.Write(strconv.AppendFloat(nil, v, 'e', -1, 64))
+			return nil
+		}
 		return encode(b, v)
 	case string:
 		return encode(b, v)

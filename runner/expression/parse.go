@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
@@ -54,11 +55,13 @@ func parse(text string) (root ast.Node, problem *Problem) {
 	return nil, &p
 }
 
-var token = regexp.MustCompile(`(?s)^unexpected token (\w+)(?:\((".*")\))?$`)
+var token = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)^unexpected token (\w+)(?:\((".*")\))?$`)
+})
 
 // explain says a parser's message in the words of a playbook author.
 func explain(p *Problem, message string, text []rune) {
-	match := token.FindStringSubmatch(message)
+	match := token().FindStringSubmatch(message)
 	switch {
 	case strings.Contains(message, "maximum allowed nodes"):
 		p.Code = CodeLimit

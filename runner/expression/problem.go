@@ -14,6 +14,7 @@ const (
 	CodeBraces       = "braces-in-condition"
 	CodeMaybeSkipped = "maybe-skipped"
 	CodeUnsetInput   = "unset-input"
+	CodeSecret       = "secret-changed"
 )
 
 // Problem is one mistake of the author of an expression.

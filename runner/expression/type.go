@@ -72,8 +72,11 @@ func List(elem Type) Type { return Type{kind: listKind, elem: &elem, weight: 1 +
 func Map(elem Type) Type { return Type{kind: mapKind, elem: &elem, weight: 1 + elem.weight} }
 
 // Record has exactly the fields, in their order: another name is a compile error.
-func Record(fields ...Field) Type {
-	t := Type{kind: recordKind, fields: slices.Clone(fields), weight: 1}
+func Record(fields ...Field) Type { return RecordOf(slices.Clone(fields)) }
+
+// RecordOf is Record of fields that nobody changes any more: it keeps the slice.
+func RecordOf(fields []Field) Type {
+	t := Type{kind: recordKind, fields: fields, weight: 1}
 	for _, f := range fields {
 		t.weight += 1 + f.Type.weight
 	}

@@ -44,7 +44,7 @@ func newHost(t *testing.T, names ...string) (*Host, func() string) {
 }
 
 func plan(h *Host, plugin, action string, inputs string) (*sdk.Plan, error) {
-	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
 	return h.Plan(ctx, plugin, sdk.Request{ID: "1", Action: action, Instant: time.Unix(0, 0), Inputs: json.RawMessage(inputs)})
 }
@@ -307,6 +307,33 @@ func TestKilledHostLeavesNothing(t *testing.T) {
 	_ = c.Process.Kill()
 	_ = c.Wait()
 	waitFor(t, func() bool { return len(sleepers(t)) == 0 && syscall.Kill(pid, 0) == syscall.ESRCH })
+}
+
+// A runner can be killed before the plugin that it has started knows whom to die with: between clone(2) and prctl(2) in the
+// new process. Then nobody connects, and nobody reads the plugin's standard output.
+func TestPluginWithoutRunnerEnds(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"plugin:patient"}, Stdout: w, Stderr: w, SysProcAttr: &syscall.SysProcAttr{},
+		Env: append(os.Environ(), protocol.Handshake.MagicCookieKey+"="+protocol.Handshake.MagicCookieValue)}
+	if os.Geteuid() == 0 {
+		c.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID // where a signal to itself does nothing
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		_ = c.Process.Kill()
+		t.Error("it still runs after 30 s")
+	}
 }
 
 func TestSocketsAreSweptAndRemoved(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,6 +46,8 @@ func beHostile(name string) {
 	case "junk":
 		fmt.Println("Welcome to junk 1.0!")
 		time.Sleep(time.Hour)
+	case "patient": // as coppice itself: a write to a closed pipe fails, and does not end it
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	case "loud":
 		// What panics go-plugin's own log parser, then all kinds of lines.
 		fmt.Fprintln(os.Stderr, `{"@message": 1}`)

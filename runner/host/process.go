@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -80,8 +81,9 @@ func startWith(ctx context.Context, s Source, sockets string, o Options, namespa
 		SyncStdout:       p.output.stream(),
 		SyncStderr:       p.output.stream(),
 		SkipHostEnv:      true, // environment() has it
-		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(protocol.MaxMessage), grpc.MaxCallSendMsgSize(protocol.MaxMessage))},
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(protocol.MaxMessage), grpc.MaxCallSendMsgSize(protocol.MaxMessage)),
+			grpc.WithStaticStreamWindowSize(protocol.Window), grpc.WithStaticConnWindowSize(protocol.Window)},
 	})
 	started := make(chan error, 1)
 	go func() {
@@ -118,12 +120,17 @@ func startWith(ctx context.Context, s Source, sockets string, o Options, namespa
 	return p, nil
 }
 
-// environment is ours, with the folder for the socket. (go-plugin's own option
-// for that folder counts only with a runner of one's own.)
+// ours are variables that the service manager means for this process alone: a plugin, or a program that it starts, that
+// finds them would speak in our name. See sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3), systemd.exec(5).
+var ours = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "JOURNAL_STREAM"}
+
+// environment is this process's, without what is ours alone, with the folder for the socket. (go-plugin's own option for
+// that folder counts only with a runner of one's own.)
 func environment(sockets string) []string {
 	var env []string
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, goplugin.EnvUnixSocketDir+"=") {
+		name, _, _ := strings.Cut(v, "=")
+		if name != goplugin.EnvUnixSocketDir && !slices.Contains(ours, name) {
 			env = append(env, v)
 		}
 	}

@@ -24,6 +24,8 @@ type Header struct {
 	File     string                     `json:"file,omitempty"`
 	SHA256   string                     `json:"playbook_sha256,omitempty"` // of the playbook's text
 	Inputs   map[string]json.RawMessage `json:"inputs"`                    // JSON values; secrets masked
+	Salt     string                     `json:"salt,omitempty"`            // of Secrets; base64
+	Secrets  map[string]string          `json:"secrets,omitempty"`         // by input: HMAC-SHA-256, to know the same secret again; base64
 	Instant  time.Time                  `json:"instant"`                   // the run's one instant
 	Coppice  string                     `json:"coppice,omitempty"`         // the version of the program
 	PID      int                        `json:"pid"`
@@ -31,6 +33,8 @@ type Header struct {
 	Host     string                     `json:"hostname,omitempty"`
 	Folder   string                     `json:"cwd,omitempty"`     // what a relative File starts from
 	Resumes  string                     `json:"resumes,omitempty"` // the run that this one goes on from
+	Home     string                     `json:"home,omitempty"`    // what the state folder is known by that the record belongs in
+	Origin   string                     `json:"origin,omitempty"`  // the first of the runs that go on from each other
 }
 
 // entry is what is written down of an event.
@@ -53,7 +57,10 @@ type (
 	}
 	startedBody struct {
 		engine.RunStarted
-		Inputs *struct{} `json:"inputs,omitempty"` // in the header
+		// In the header:
+		Inputs  *struct{} `json:"inputs,omitempty"`
+		Resumes *struct{} `json:"resumes,omitempty"`
+		Origin  *struct{} `json:"origin,omitempty"`
 	}
 	plannedBody struct {
 		Step    engine.StepRef `json:"step"`
@@ -77,12 +84,9 @@ type (
 func (r *Recorder) beginning(e engine.RunStarted) ([]byte, error) {
 	h := Header{Run: e.Run, Mode: e.Mode, Playbook: e.Playbook, File: e.File, SHA256: r.options.SHA256,
 		Inputs: map[string]json.RawMessage{}, Instant: e.Instant, Coppice: r.options.Coppice, PID: os.Getpid(),
-		Resumes: r.options.Resumes}
+		Salt: r.options.Inputs.Salt, Secrets: r.options.Inputs.Secrets, Home: r.options.Home, Resumes: e.Resumes, Origin: e.Origin, BootID: BootID()}
 	h.Host, _ = os.Hostname()
 	h.Folder, _ = os.Getwd()
-	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
-		h.BootID = strings.TrimSpace(string(id))
-	}
 	size := 0
 	for name, value := range e.Inputs {
 		text, err := report.Encode(value)
@@ -105,6 +109,15 @@ func (r *Recorder) beginning(e engine.RunStarted) ([]byte, error) {
 	e.Description = cutText(e.Description, maxText)
 	second, err := r.line(entry{kind: "run_started", body: startedBody{RunStarted: e}})
 	return append(first, second...), err
+}
+
+// BootID changes each time that the machine is started, see random(4); "" where it can't be read.
+func BootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
 }
 
 // entry is what of an event is written down; false: nothing.
@@ -166,7 +179,7 @@ func typeName(e engine.Event) string {
 	return b.String()
 }
 
-// planned comes before the plan is applied: if it may write, the disk must know first.
+// planned comes before the plan is applied: if there is something to change, the disk must know first.
 func planned(e engine.StepPlanned) (entry, bool) {
 	if !writes(e.Step) && len(e.Plan.Changes) == 0 {
 		return entry{}, false
@@ -184,7 +197,7 @@ func planned(e engine.StepPlanned) (entry, bool) {
 		}
 		body.Changes = append(body.Changes, c)
 	}
-	return entry{kind: "step_planned", body: body, small: small, sync: writes(e.Step)}, true
+	return entry{kind: "step_planned", body: body, small: small, sync: len(e.Plan.Changes) > 0}, true
 }
 
 func (r *Recorder) finished(result engine.StepResult) entry {
@@ -216,9 +229,10 @@ func (r *Recorder) finished(result engine.StepResult) entry {
 	small := body
 	small.Outputs, small.Unknown, small.Diagnostics = nil, nil, nil
 	small.Cut = cut{"outputs": len(result.Outputs), "diagnostics": len(result.Diagnostics)}
-	// What has only read, or was not even tried, has done nothing that the disk must know of. What a block has done, the
-	// steps in it have told.
-	idle := result.Status == engine.Skipped || result.Status == engine.Unreached || !writes(result.Step)
+	// What has only read, found nothing to change, or was not even tried, has done nothing that the disk must know of. What a
+	// block has done, the steps in it have told.
+	nothing := result.Status == engine.OK && len(result.Planned.Changes) == 0 && len(result.Made) == 0
+	idle := result.Status == engine.Skipped || result.Status == engine.Unreached || nothing || !writes(result.Step)
 	return entry{kind: "step_finished", body: body, small: small, sync: !idle}
 }
 

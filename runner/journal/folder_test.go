@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -270,7 +271,7 @@ func TestKilled(t *testing.T) {
 		t.Errorf("after it was killed: %s", s)
 	}
 	r := read(t, dir, "r1")
-	if r.Changes.Create != 1 || len(r.Problems) > 0 || len(Finished(r)) != 1 || r.PID != c.Process.Pid {
+	if r.Changes.Create != 1 || len(r.Problems) > 0 || len(well(r)) != 1 || r.PID != c.Process.Pid {
 		t.Errorf("%+v", r)
 	}
 }
@@ -428,5 +429,41 @@ func TestEmitFromMany(t *testing.T) {
 	w.Close()
 	if r := read(t, dir, "r1"); len(r.Logs) != 200 || len(r.Problems) > 0 {
 		t.Errorf("%d lines, %q", len(r.Logs), r.Problems)
+	}
+}
+
+// Records that had to be written elsewhere come home: those that belong there, and of runs that are over.
+func TestMove(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	for _, run := range []struct{ id, home string }{{"r1", "fs"}, {"r2", ""}, {"r3", "fs"}} {
+		w, _ := record(t, Options{Dirs: []string{from}, Home: run.home}, scenario(run.id)...)
+		w.Close()
+	}
+	living, _ := record(t, Options{Dirs: []string{from}, Home: "fs"}, started("r4", "p", instant))
+	defer living.Close()
+	put(t, to, "r3", []byte("somebody else's"))
+	before, err := os.ReadFile(file(from, "r1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved, err := Move(from, to, "fs")
+	if err == nil || !strings.Contains(err.Error(), "r3.jsonl is another one") || strings.Join(moved, " ") != "r1" {
+		t.Errorf("moved %q, %v", moved, err)
+	}
+	if after, err := os.ReadFile(file(to, "r1")); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("r1 is not what it was: %v", err)
+	}
+	if there, err := os.ReadFile(file(to, "r3")); err != nil || string(there) != "somebody else's" {
+		t.Errorf("r3 was replaced: %q, %v", there, err)
+	}
+	left, err := namesIn(from)
+	if err != nil || strings.Join(left, " ") != "r2.jsonl r3.jsonl r4.jsonl" {
+		t.Errorf("left: %q, %v", left, err)
+	}
+	if names, _ := namesIn(to); strings.Join(names, " ") != "r1.jsonl r3.jsonl" {
+		t.Errorf("there: %q", names)
+	}
+	if _, err := Move(filepath.Join(from, "none"), filepath.Join(to, "none"), ""); err != nil {
+		t.Errorf("nothing to move: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/sdk"
 )
@@ -110,9 +111,85 @@ func read(t *testing.T, dir, run string) *Record {
 // file is a record's file.
 func file(dir, run string) string { return filepath.Join(dir, "runs", run+".jsonl") }
 
+// resuming makes a run one that goes on from another.
+func resuming(events []engine.Event) []engine.Event {
+	for i, e := range events {
+		if start, ok := e.(engine.RunStarted); ok {
+			start.Resumes, start.Origin = "r1a", "r0"
+			events[i] = start
+		}
+	}
+	return events
+}
+
+// well are the steps that ended well.
+func well(r *Record) map[string]engine.PastStep {
+	done := map[string]engine.PastStep{}
+	for id, s := range r.Past("").Steps {
+		switch s.Status {
+		case engine.OK, engine.Changed, engine.Skipped, engine.Rescued:
+			done[id] = s
+		}
+	}
+	return done
+}
+
+func TestPast(t *testing.T) {
+	dir := t.TempDir()
+	w, _ := record(t, Options{Dirs: []string{dir}}, resuming(scenario("r1"))...)
+	w.Close()
+	r := read(t, dir, "r1")
+	p := r.Past(BootID())
+	if p.Run != "r1" || p.Origin != "r0" || p.Rebooted || p.Steps["take"].Made != 2 {
+		t.Errorf("%+v", p)
+	}
+	r.Origin = ""
+	if p := r.Past("another"); p.Origin != "r1" || !p.Rebooted {
+		t.Errorf("%+v", p)
+	}
+}
+
+// A run that goes on from another and was killed early tells little: the rest is told by those before it.
+func TestPastOfSeveralRuns(t *testing.T) {
+	step := func(id string, status engine.Status, made int) *Step {
+		return &Step{Step: ref(id, "write"), Made: make([]sdk.Change, made), Result: &engine.StepResult{Status: status}}
+	}
+	items := func(status ...engine.Status) (all []*Step) {
+		for n, s := range status {
+			all = append(all, &Step{Step: item("each", n), Result: &engine.StepResult{Status: s}})
+		}
+		return all
+	}
+	first := &Record{Summary: Summary{Header: Header{Run: "r1", BootID: "before"}},
+		Steps: append(items(engine.Changed, engine.Changed, engine.Failed), step("a", engine.Changed, 1), step("b", engine.Changed, 2),
+			step("c", engine.Changed, 3), step("d", engine.Failed, 1), step("last", engine.Changed, 1))}
+	second := &Record{Summary: Summary{Header: Header{Run: "r2", Origin: "r1", Resumes: "r1", BootID: "now"}},
+		Steps: append(items(engine.OK, engine.Unreached), step("a", engine.Changed, 0), &Step{Step: ref("b", "write")},
+			step("c", engine.Unreached, 0), step("d", engine.Unreached, 0))}
+	p := second.Past("now", first)
+	for id, want := range map[string]engine.PastStep{
+		"a":    {Status: engine.Changed, Made: 1},
+		"b":    {Made: 2}, // begun again, and not finished
+		"c":    {Status: engine.Changed, Made: 3},
+		"d":    {Status: engine.Failed, Made: 1},
+		"last": {Status: engine.Changed, Made: 1},
+	} {
+		if got := p.Steps[id]; got.Status != want.Status || got.Made != want.Made {
+			t.Errorf("%s: %+v, want %+v", id, got, want)
+		}
+	}
+	each := p.Items["each"]
+	if each[0].Status != engine.OK || each[1].Status != engine.Changed || each[2].Status != engine.Failed {
+		t.Errorf("items: %+v", each)
+	}
+	if p.Run != "r2" || p.Origin != "r1" || !p.Rebooted {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	w, told := record(t, Options{Dirs: []string{dir}, SHA256: "abc", Coppice: "1.2.3", Resumes: "r0"}, scenario("r1")...)
+	w, told := record(t, Options{Dirs: []string{dir}, SHA256: "abc", Coppice: "1.2.3", Inputs: check.Saved{Salt: "c2FsdA==", Secrets: map[string]string{"hook": "c2VhbA=="}}}, resuming(scenario("r1"))...)
 	if w.Dir() != dir || len(*told) > 0 || w.Err() != nil {
 		t.Errorf("in %q, told %q, %v", w.Dir(), *told, w.Err())
 	}
@@ -125,7 +202,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	h := r.Header
 	if h.Run != "r1" || h.Version != 1 || h.Mode != engine.ModeRun || h.Playbook != "snapshot-rotation" || h.SHA256 != "abc" ||
-		h.Coppice != "1.2.3" || h.Resumes != "r0" || h.PID != os.Getpid() || h.BootID == "" || h.Host == "" || !h.Instant.Equal(instant) {
+		h.Coppice != "1.2.3" || h.Resumes != "r1a" || h.Origin != "r0" || h.Salt != "c2FsdA==" || h.Secrets["hook"] != "c2VhbA==" || h.PID != os.Getpid() || h.BootID == "" || h.Host == "" || !h.Instant.Equal(instant) {
 		t.Errorf("header %+v", h)
 	}
 	if string(h.Inputs["count"]) != "9007199254740993" || string(h.Inputs["hook"]) != `"••••"` {
@@ -151,7 +228,7 @@ func TestRoundTrip(t *testing.T) {
 	if len(r.Logs) != 1 || r.Logs[0].Message != "slow" || r.Logs[0].Step.ID != "take" {
 		t.Errorf("logs %+v", r.Logs)
 	}
-	done := Finished(r)
+	done := well(r)
 	if len(done) != 2 || string(done["usage"].Outputs) != `{"free":9007199254740993}` || done["take"].Status != engine.Changed {
 		t.Errorf("finished %+v", done)
 	}
@@ -271,7 +348,7 @@ func TestCutAndMasked(t *testing.T) {
 	if len(r.Problems) > 0 || r.Status != engine.RunFailed {
 		t.Errorf("%s, problems %q", r.Status, r.Problems)
 	}
-	done := Finished(r)
+	done := well(r)
 	if d := done["big"]; d.Lost == "" || d.Outputs != nil {
 		t.Errorf("big: %+v", d)
 	}
@@ -332,11 +409,11 @@ func TestItems(t *testing.T) {
 	if got := strings.Join(order, " "); got != "a#1 a#2 a#3 b" {
 		t.Errorf("order %s", got)
 	}
-	if all := Finished(r); len(all) != 1 || all["b"].Status != engine.Changed {
+	if all := well(r); len(all) != 1 || all["b"].Status != engine.Changed {
 		t.Errorf("finished %+v", all)
 	}
-	items := FinishedItems(r)
-	if len(items) != 1 || len(items["a"]) != 1 || items["a"][1].Label != "#2" {
+	items := r.Past("").Items
+	if a := items["a"]; len(items) != 1 || a[1].Status != engine.OK || a[1].Label != "#2" || a[0].Status != engine.Failed || a[2].Status != "" {
 		t.Errorf("items %+v", items)
 	}
 	if r.Status != Interrupted {
@@ -350,7 +427,7 @@ func TestRetriedStepCountsByItsLastAttempt(t *testing.T) {
 	w, _ := record(t, Options{Dirs: []string{dir}}, started("r1", "p", instant), engine.StepStarted{Step: a},
 		engine.StepFinished{StepResult: engine.StepResult{Step: a, Status: engine.OK}}, engine.StepStarted{Step: a})
 	w.Close()
-	if all := Finished(read(t, dir, "r1")); len(all) > 0 {
+	if all := well(read(t, dir, "r1")); len(all) > 0 {
 		t.Errorf("finished %+v", all)
 	}
 }
@@ -380,7 +457,7 @@ func TestBlockAndRetries(t *testing.T) {
 		s.Step.Depth != 1 || s.Result.Fingerprint != nil {
 		t.Errorf("%+v", s)
 	}
-	if done := Finished(r); len(done) != 1 || done["guarded"].Status != engine.Rescued {
+	if done := well(r); len(done) != 1 || done["guarded"].Status != engine.Rescued {
 		t.Errorf("%+v", done)
 	}
 }

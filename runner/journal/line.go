@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// crcTable is CRC-32C, which the processor computes.
-var crcTable = crc32.MakeTable(crc32.Castagnoli)
+// checksum is CRC-32C, which the processor computes.
+func checksum(text []byte) uint32 { return crc32.Checksum(text, crc32.MakeTable(crc32.Castagnoli)) }
 
 // The end of a line: ,"crc":"xxxxxxxx"}
 const (
@@ -40,7 +40,7 @@ func seal(h head, body []byte) ([]byte, error) {
 	if inner := bytes.TrimSuffix(bytes.TrimPrefix(body, []byte("{")), []byte("}")); len(inner) > 0 {
 		line = append(append(line, ','), inner...)
 	}
-	sum := crc32.Checksum(line, crcTable)
+	sum := checksum(line)
 	return fmt.Appendf(line, "%s%08x%s\n", crcStart, sum, crcEnd), nil
 }
 
@@ -56,7 +56,7 @@ func sealed(line []byte) bool {
 		return false
 	}
 	want := uint32(sum[0])<<24 | uint32(sum[1])<<16 | uint32(sum[2])<<8 | uint32(sum[3])
-	return crc32.Checksum(line[:at], crcTable) == want
+	return checksum(line[:at]) == want
 }
 
 // scanner reads lines of any origin with bounded memory.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,10 +60,8 @@ func List(dirs []string) (Listing, error) {
 		}
 	}
 	slices.SortStableFunc(l.Runs, func(a, b Summary) int {
-		if c := b.Instant.Compare(a.Instant); c != 0 {
-			return c
-		}
-		return strings.Compare(b.Run, a.Run)
+		// One that goes on from another has the other's instant.
+		return cmp.Or(b.Instant.Compare(a.Instant), b.Started.Compare(a.Started), strings.Compare(b.Run, a.Run))
 	})
 	return l, nil
 }

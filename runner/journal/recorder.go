@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/report"
 )
@@ -18,12 +19,15 @@ import (
 type Options struct {
 	// Dirs are state folders, the best first: the first that can be written to is used.
 	Dirs []string
+	// Home is what the first of them is known by, wherever it can be found; "": it is one of the machine. A record that has
+	// to be written to another folder can be brought home by it, see Move.
+	Home string
 	// SHA256 of the playbook's text, in hexadecimal.
 	SHA256 string
 	// Coppice is the version of the program.
 	Coppice string
-	// Resumes is the run that this one goes on from; "": none.
-	Resumes string
+	// Inputs are of use for their secrets only: what makes the same ones known again.
+	Inputs check.Saved
 	// Secrets are replaced wherever they stand in a text; see report.Mask. Inputs that are secret are masked already.
 	Secrets []string
 	// Warn is told, in one line, what a person should know: that another folder is used, that nothing is recorded. It

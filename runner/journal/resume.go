@@ -1,70 +1,64 @@
 package journal
 
-import (
-	"encoding/json"
+import "github.com/hbohlen/coppice/runner/engine"
 
-	"github.com/hbohlen/coppice/runner/engine"
-)
-
-// StepDone is a step, or one item of it, that need not be done again.
-type StepDone struct {
-	Section engine.Section
-	Status  engine.Status   // ok, changed or skipped; of a block also rescued
-	Why     string          // it was skipped
-	Label   string          // of an item: what it was called
-	Outputs json.RawMessage // as they were recorded; nil: none, or lost
-	// Lost says why the recorded outputs can't stand for those that the step had; "": they can.
-	Lost string
-}
-
-// Finished are the steps of a run that finished with status ok, changed or skipped, and the blocks that finished with one
-// of these or rescued, by their ids. What is inside a block is there by itself, block finished or not. A step with a for_each
-// is among them only if the step as a whole was told to have finished; see FinishedItems.
-func Finished(r *Record) map[string]StepDone {
-	done := map[string]StepDone{}
-	for _, s := range r.Steps {
-		if d, ok := s.done(); ok && s.Step.Item == nil {
-			done[s.Step.ID] = d
-		}
+// Past is what a run that goes on from this one need not do again. bootID is that of the machine now, see BootID. before
+// are the runs that this one goes on from, the latest first: one that was killed tells only how far it came itself.
+func (r *Record) Past(bootID string, before ...*Record) *engine.Past {
+	p := &engine.Past{Run: r.Run, Origin: r.Run, Rebooted: r.BootID != bootID, Steps: map[string]engine.PastStep{},
+		Items: map[string]map[int]engine.PastStep{}}
+	if r.Origin != "" {
+		p.Origin = r.Origin
 	}
-	return done
+	addPast(p, r)
+	for _, b := range before {
+		p.Rebooted = p.Rebooted || b.BootID != bootID
+		addPast(p, b)
+	}
+	return p
 }
 
-// FinishedItems are the items that finished with status ok, changed or skipped, by the step's id and the item's index.
-func FinishedItems(r *Record) map[string]map[int]StepDone {
-	done := map[string]map[int]StepDone{}
+// addPast adds what a run has done that the runs after it, which are in p already, have not come to.
+func addPast(p *engine.Past, r *Record) {
 	for _, s := range r.Steps {
-		d, ok := s.done()
-		if !ok || s.Step.Item == nil {
+		done := s.past()
+		if s.Step.Item == nil {
+			later, known := p.Steps[s.Step.ID]
+			p.Steps[s.Step.ID] = merge(done, later, known)
 			continue
 		}
-		if done[s.Step.ID] == nil {
-			done[s.Step.ID] = map[int]StepDone{}
+		if p.Items[s.Step.ID] == nil {
+			p.Items[s.Step.ID] = map[int]engine.PastStep{}
 		}
-		done[s.Step.ID][*s.Step.Item] = d
+		later, known := p.Items[s.Step.ID][*s.Step.Item]
+		p.Items[s.Step.ID][*s.Step.Item] = merge(done, later, known)
+	}
+}
+
+// merge is how a step ended in two runs together.
+func merge(done, later engine.PastStep, known bool) engine.PastStep {
+	if known && later.Status != engine.Unreached {
+		later.Made += done.Made
+		return later
 	}
 	return done
 }
 
-func (s *Step) done() (StepDone, bool) {
+// past is how the step ended; one that did not has no status.
+func (s *Step) past() engine.PastStep {
+	p := engine.PastStep{Label: s.Step.Label, Made: len(s.Made)}
 	if s.Result == nil {
-		return StepDone{}, false
+		return p
 	}
-	switch s.Result.Status {
-	case engine.OK, engine.Changed, engine.Skipped, engine.Rescued:
-	default:
-		return StepDone{}, false
-	}
-	d := StepDone{Section: s.Step.Section, Status: s.Result.Status, Why: s.Result.Why, Label: s.Step.Label,
-		Outputs: s.Result.Outputs}
+	p.Status, p.Why, p.Summary, p.Outputs, p.Lost = s.Result.Status, s.Result.Why, s.Result.Summary, s.Result.Outputs, s.Result.Lost
 	switch {
 	case s.Cut["outputs"] > 0:
-		d.Lost = "they were too large to be recorded"
+		p.Lost = "they were too large to be recorded"
 	case s.Masked:
-		d.Lost = "a secret was in them"
+		p.Lost = "a secret was in them"
 	}
-	if d.Lost != "" {
-		d.Outputs = nil
+	if p.Lost != "" {
+		p.Outputs = nil
 	}
-	return d, true
+	return p
 }

@@ -72,7 +72,7 @@ func TestTornAnywhere(t *testing.T) {
 				t.Fatalf("cut at %d, %d zeros: problems %q", n, zeros, r.Problems)
 			}
 			lines := bytes.Count(whole[:n], []byte("\n"))
-			if done := len(Finished(r)); (done >= 1) != (lines >= 4) || (done == 2) != (lines >= 10) {
+			if done := len(well(r)); (done >= 1) != (lines >= 4) || (done == 2) != (lines >= 10) {
 				t.Fatalf("cut at %d behind %d lines: %d finished", n, lines, done)
 			}
 		}

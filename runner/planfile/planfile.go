@@ -7,9 +7,6 @@
 package planfile
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,20 +29,18 @@ const Valid = 24 * time.Hour
 
 // File is a saved plan.
 type File struct {
-	Format   string                     `json:"format"`
-	Version  int                        `json:"version"`
-	Coppice  string                     `json:"coppice"` // the version that made it
-	Created  time.Time                  `json:"created"`
-	Machine  string                     `json:"machine"` // what identifies it: /etc/machine-id
-	Host     string                     `json:"host"`    // for people
-	Instant  time.Time                  `json:"instant"` // of the plan, and so of the run
-	File     string                     `json:"file"`    // the playbook's, for messages
-	Playbook string                     `json:"playbook"`
-	Inputs   map[string]json.RawMessage `json:"inputs"`            // without the secret ones
-	Salt     string                     `json:"salt,omitempty"`    // base64
-	Secrets  map[string]string          `json:"secrets,omitempty"` // HMAC-SHA-256 of each, base64
-	Plugins  map[string]string          `json:"plugins"`           // name → version
-	Steps    []Step                     `json:"steps"`
+	Format   string    `json:"format"`
+	Version  int       `json:"version"`
+	Coppice  string    `json:"coppice"` // the version that made it
+	Created  time.Time `json:"created"`
+	Machine  string    `json:"machine"` // what identifies it: /etc/machine-id
+	Host     string    `json:"host"`    // for people
+	Instant  time.Time `json:"instant"` // of the plan, and so of the run
+	File     string    `json:"file"`    // the playbook's, for messages
+	Playbook string    `json:"playbook"`
+	check.Saved
+	Plugins map[string]string `json:"plugins"` // name → version
+	Steps   []Step            `json:"steps"`
 }
 
 // Step is what was decided for a step, or an item of one.
@@ -83,38 +78,16 @@ func StepOf(r engine.StepResult) Step {
 
 // New makes a plan file of a preview that went well. salt is 32 random bytes.
 func New(p *check.Program, data []byte, inputs map[string]any, plugins map[string]string, r *engine.Report, salt []byte) (*File, error) {
-	f := &File{Format: Format, Version: Version, Instant: r.Started.Instant, File: p.Playbook.File, Playbook: string(data),
-		Inputs: map[string]json.RawMessage{}, Plugins: plugins}
-	for _, in := range p.Inputs {
-		v, ok := inputs[in.Decl.Name]
-		if !ok {
-			continue
-		}
-		encoded, err := check.Units.ToJSON(in.Schema, v)
-		if err != nil {
-			return nil, fmt.Errorf("cannot save input %s: %w", in.Decl.Name, err)
-		}
-		if !in.Decl.Secret {
-			f.Inputs[in.Decl.Name] = encoded
-			continue
-		}
-		if f.Secrets == nil {
-			f.Secrets, f.Salt = map[string]string{}, base64.StdEncoding.EncodeToString(salt)
-		}
-		f.Secrets[in.Decl.Name] = seal(salt, in.Decl.Name, encoded)
+	saved, err := p.Save(inputs, salt)
+	if err != nil {
+		return nil, err
 	}
+	f := &File{Format: Format, Version: Version, Instant: r.Started.Instant, File: p.Playbook.File, Playbook: string(data),
+		Saved: saved, Plugins: plugins}
 	for _, s := range r.Steps {
 		f.Steps = append(f.Steps, StepOf(s))
 	}
 	return f, nil
-}
-
-func seal(salt []byte, name string, value []byte) string {
-	h := hmac.New(sha256.New, salt)
-	h.Write([]byte(name))
-	h.Write([]byte{0})
-	h.Write(value)
-	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
 // Encode writes a plan file.
@@ -136,45 +109,6 @@ func Decode(data []byte) (*File, error) {
 		return nil, fmt.Errorf("the plan file has version %d, this coppice knows %d", f.Version, Version)
 	}
 	return &f, nil
-}
-
-// Restore is the inputs of the plan as values. secrets are those given anew: each
-// must be the one of the plan.
-func (f *File) Restore(p *check.Program, secrets map[string]any) (map[string]any, error) {
-	salt, err := base64.StdEncoding.DecodeString(f.Salt)
-	if err != nil {
-		return nil, errors.New("the plan file's salt is broken")
-	}
-	values := map[string]any{}
-	var wrong []error
-	for _, in := range p.Inputs {
-		name := in.Decl.Name
-		if !in.Decl.Secret {
-			if data, ok := f.Inputs[name]; ok {
-				v, err := check.Units.FromJSON(in.Schema, data)
-				if err != nil {
-					return nil, fmt.Errorf("the plan file's input %s: %w", name, err)
-				}
-				values[name] = v
-			}
-			continue
-		}
-		v, given := secrets[name]
-		want, planned := f.Secrets[name]
-		switch {
-		case planned && !given:
-			wrong = append(wrong, fmt.Errorf("the secret input %s is not in the plan file: give it again with -i %s=@file", name, name))
-		case given && !planned:
-			wrong = append(wrong, fmt.Errorf("the plan was made without the secret input %s", name))
-		case given:
-			encoded, err := check.Units.ToJSON(in.Schema, v)
-			if err != nil || !hmac.Equal([]byte(seal(salt, name, encoded)), []byte(want)) {
-				wrong = append(wrong, fmt.Errorf("the secret input %s is not the one that the plan was made with", name))
-			}
-			values[name] = v
-		}
-	}
-	return values, errors.Join(wrong...)
 }
 
 // Difference is where the machine has drifted from the plan.

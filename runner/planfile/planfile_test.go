@@ -73,7 +73,7 @@ func TestRoundTripAndSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	restored, err := back.Restore(p, map[string]any{"token": "hunter2"})
+	restored, err := p.Restore(back.Saved, "the plan file", map[string]any{"token": "hunter2"})
 	if err != nil || restored["keep"] != inputs["keep"] || restored["token"] != "hunter2" {
 		t.Errorf("%v %v", restored, err)
 	}
@@ -82,7 +82,7 @@ func TestRoundTripAndSecrets(t *testing.T) {
 		if secret != "" {
 			given["token"] = secret
 		}
-		if _, err := back.Restore(p, given); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := p.Restore(back.Saved, "the plan file", given); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", secret, err)
 		}
 	}

@@ -282,7 +282,7 @@ func scalarStyle(n *yaml.Node) Style {
 func join(path, key string) string {
 	key = shorten(key)
 	switch {
-	case !pathName.MatchString(key):
+	case !pathName().MatchString(key):
 		return fmt.Sprintf("%s[%q]", path, key)
 	case path == "":
 		return key

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -14,8 +13,8 @@ import (
 )
 
 var (
-	intForm    = regexp.MustCompile(`^-?[0-9]+$`)
-	numberForm = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+	intForm    = pattern(`^-?[0-9]+$`)
+	numberForm = pattern(`^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 )
 
 // Convert reads the text of a scalar as a scalar type. The result is a string for string, path, filesystem and
@@ -81,9 +80,9 @@ func unitValue(s Scalar, value any, err error, code diagnostic.Code) (any, *diag
 
 func convertInt(s Scalar) (any, *diagnostic.Diagnostic) {
 	switch {
-	case !s.Plain && intForm.MatchString(s.Text):
+	case !s.Plain && intForm().MatchString(s.Text):
 		return nil, expected(IntType, s, "remove the quotes")
-	case !s.Plain || !intForm.MatchString(s.Text):
+	case !s.Plain || !intForm().MatchString(s.Text):
 		return nil, expected(IntType, s, "write digits only, such as 1000")
 	case hasLeadingZero(s.Text):
 		return nil, leadingZero(s)
@@ -98,9 +97,9 @@ func convertInt(s Scalar) (any, *diagnostic.Diagnostic) {
 
 func convertNumber(s Scalar) (any, *diagnostic.Diagnostic) {
 	switch {
-	case !s.Plain && numberForm.MatchString(s.Text):
+	case !s.Plain && numberForm().MatchString(s.Text):
 		return nil, expected(NumberType, s, "remove the quotes")
-	case !s.Plain || !numberForm.MatchString(s.Text):
+	case !s.Plain || !numberForm().MatchString(s.Text):
 		return nil, expected(NumberType, s, "write it like 12, 0.5 or 1e6")
 	case hasLeadingZero(s.Text):
 		return nil, leadingZero(s)

@@ -60,7 +60,7 @@ func FuzzParse(f *testing.F) {
 		}
 		ids := make(map[string]bool)
 		for _, s := range p.AllSteps() {
-			if ids[s.ID] || !identifier.MatchString(s.ID) || !s.IsBlock() && s.Uses.Plugin == "" {
+			if ids[s.ID] || !identifier().MatchString(s.ID) || !s.IsBlock() && s.Uses.Plugin == "" {
 				t.Errorf("bad step without a mistake: %+v", s)
 			}
 			ids[s.ID] = true

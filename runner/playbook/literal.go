@@ -3,14 +3,13 @@ package playbook
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 )
 
 var (
-	pathName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
-	literalInt   = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
-	literalFloat = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+	pathName     = pattern(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+	literalInt   = pattern(`^-?(0|[1-9][0-9]*)$`)
+	literalFloat = pattern(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 )
 
 // Literal is what a scalar means where no schema says otherwise: nil, bool, int64, float64 or string. Only plain
@@ -29,13 +28,13 @@ func Literal(s Scalar) any {
 	case "false":
 		return false
 	}
-	if literalInt.MatchString(s.Text) {
+	if literalInt().MatchString(s.Text) {
 		if n, err := strconv.ParseInt(s.Text, 10, 64); err == nil {
 			return n
 		}
 		return s.Text
 	}
-	if literalFloat.MatchString(s.Text) {
+	if literalFloat().MatchString(s.Text) {
 		if f, err := strconv.ParseFloat(s.Text, 64); err == nil && !math.IsInf(f, 0) {
 			return f
 		}

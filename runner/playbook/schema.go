@@ -26,9 +26,9 @@ var (
 )
 
 var (
-	playbookName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	identifier   = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
-	usesForm     = regexp.MustCompile(`^([a-z][a-z0-9_-]*)\.([a-z][a-z0-9_-]*)$`)
+	playbookName = pattern(`^[a-z][a-z0-9-]*$`)
+	identifier   = pattern(`^[a-z_][a-z0-9_]*$`)
+	usesForm     = pattern(`^([a-z][a-z0-9_-]*)\.([a-z][a-z0-9_-]*)$`)
 )
 
 // playbook reads the whole file. It never returns nil.
@@ -110,11 +110,11 @@ func (o *object) playbookName() (string, diagnostic.Position) {
 	if !ok {
 		return "", diagnostic.Position{}
 	}
-	if !playbookName.MatchString(s.Text) {
+	if !playbookName().MatchString(s.Text) {
 		o.report(diagnostic.Diagnostic{
 			Pos: s.Pos, Length: s.Width(), Code: diagnostic.BadID, Path: "name",
 			Message:    fmt.Sprintf("%q cannot name a playbook: it starts with a-z and goes on with a-z, 0-9 and -", shorten(s.Text)),
-			Suggestion: writeInstead(s.Text, '-', playbookName),
+			Suggestion: writeInstead(s.Text, '-', playbookName()),
 		})
 		return "", s.Pos
 	}

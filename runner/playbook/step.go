@@ -52,11 +52,11 @@ func (w *walker) step(v Value, path string) (step Step, ok bool) {
 	}
 	if s, given := o.scalar("id"); given {
 		step.ID, step.IDPos = s.Text, s.Pos
-		if !identifier.MatchString(s.Text) {
+		if !identifier().MatchString(s.Text) {
 			w.report(diagnostic.Diagnostic{
 				Pos: s.Pos, Length: s.Width(), Code: diagnostic.BadID, Path: o.at("id"),
 				Message:    fmt.Sprintf("%q cannot be an id: it starts with a-z or _ and goes on with a-z, 0-9 and _", shorten(s.Text)),
-				Suggestion: writeInstead(s.Text, '_', identifier),
+				Suggestion: writeInstead(s.Text, '_', identifier()),
 			})
 		}
 	}
@@ -168,14 +168,14 @@ func (o *object) uses() Uses {
 	if !ok {
 		return Uses{}
 	}
-	parts := usesForm.FindStringSubmatch(s.Text)
+	parts := usesForm().FindStringSubmatch(s.Text)
 	if parts == nil {
 		d := diagnostic.Diagnostic{
 			Pos: s.Pos, Length: s.Width(), Code: diagnostic.BadUses, Path: o.at("uses"),
 			Message:    fmt.Sprintf(`"uses" is PLUGIN.ACTION; found %q`, shorten(s.Text)),
 			Suggestion: `write it like "btrfs.snapshot"`,
 		}
-		if fixed := strings.ToLower(strings.NewReplacer("/", ".", ":", ".", " ", "").Replace(s.Text)); usesForm.MatchString(fixed) {
+		if fixed := strings.ToLower(strings.NewReplacer("/", ".", ":", ".", " ", "").Replace(s.Text)); usesForm().MatchString(fixed) {
 			d.Suggestion = fmt.Sprintf("did you mean %q?", fixed)
 		}
 		if strings.Contains(s.Text, "${{") {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
-	"regexp"
 
 	"go.yaml.in/yaml/v3"
 
@@ -62,12 +61,12 @@ func fileError(file string, code diagnostic.Code, message, suggestion string) di
 	return diagnostic.List{{File: file, Code: code, Message: message, Suggestion: suggestion, Length: 1}}
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line \d+: )?`)
+var yamlLine = pattern(`^yaml: (?:line \d+: )?`)
 
 // syntaxError turns an error of the YAML library into a diagnostic on the line that made it: the library often names
 // the line where the surrounding block began, or none.
 func syntaxError(file string, text []byte, source *Source, err error) diagnostic.List {
-	message := yamlLine.ReplaceAllString(err.Error(), "")
+	message := yamlLine().ReplaceAllString(err.Error(), "")
 	line := failingLine(text)
 	raw := source.Line(line)
 	d := diagnostic.Diagnostic{

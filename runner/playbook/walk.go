@@ -218,11 +218,11 @@ func (o *object) entries(key, what string) []Entry {
 		return nil
 	}
 	for _, e := range m.Entries {
-		if !identifier.MatchString(e.Key) {
+		if !identifier().MatchString(e.Key) {
 			o.report(diagnostic.Diagnostic{
 				Pos: e.KeyPos, Length: utf8.RuneCountInString(e.Key), Code: diagnostic.BadID, Path: join(o.at(key), e.Key),
 				Message:    fmt.Sprintf("%q cannot be a name: it starts with a-z or _ and goes on with a-z, 0-9 and _", shorten(e.Key)),
-				Suggestion: writeInstead(e.Key, '_', identifier),
+				Suggestion: writeInstead(e.Key, '_', identifier()),
 			})
 		}
 	}

@@ -9,6 +9,9 @@
 //	NewPlan          a preview for people, on a terminal or in a file
 //	NewPlanJSON      a preview as one JSON document (format coppice.plan, version 1), written by Close
 //
+// Beside them NewService tells a service manager how a run goes, and NewLines gives its lines to the journal, with
+// fields, instead of writing them to a stream that is connected to it.
+//
 // # Where it goes
 //
 // What was done or would be done is the result, and goes to Options.Out: steps, changes, the summary, the plan, JSON.

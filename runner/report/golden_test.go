@@ -60,7 +60,7 @@ func TestGoldenRuns(t *testing.T) {
 		{"live-redrawn", func(o Options) Reporter { return eager{newLive(o, 0)} }, Options{Width: 80, Color: true}, "success cancelled cut-off"},
 		{"lines", NewLines, Options{}, ""},
 		{"lines-verbose", NewLines, Options{Verbose: true}, "success"},
-		{"lines-quiet", NewLines, Options{Quiet: true, Journal: true}, "success failure"},
+		{"lines-quiet", NewLines, Options{Quiet: true, OutJournal: true, ErrJournal: true}, "success failure"},
 		{"events", NewEvents, Options{}, "success failure hostile cancelled cut-off"},
 	})
 }

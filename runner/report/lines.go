@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,15 +12,6 @@ import (
 // A step that takes long tells its progress, at most this often.
 const tellProgressEvery = time.Minute
 
-// The priorities of syslog(3) that are used.
-const (
-	priorityError   = 3
-	priorityWarning = 4
-	priorityNotice  = 5
-	priorityInfo    = 6
-	priorityDebug   = 7
-)
-
 type lines struct {
 	form
 	started  engine.RunStarted
@@ -30,6 +20,7 @@ type lines struct {
 	closed   bool
 	steps    map[stepKey]*lineStep
 	idle     int // steps that nothing is told of
+	lost     int // lines that the journal did not take
 }
 
 // lineStep is what is remembered of a step while it runs; of one with items, until the end.
@@ -54,14 +45,6 @@ func NewLines(o Options) Reporter {
 	return &lines{form: newForm(o), steps: map[stepKey]*lineStep{}}
 }
 
-// put writes a clean line.
-func (r *lines) put(to *sink, priority int, text string) {
-	if r.Journal {
-		text = "<" + strconv.Itoa(priority) + ">" + text
-	}
-	to.write(text + "\n")
-}
-
 func (r *lines) step(s engine.StepRef) *lineStep {
 	key := keyOf(s)
 	st := r.steps[key]
@@ -84,7 +67,7 @@ func (r *lines) Emit(e engine.Event) {
 	case engine.StepStarted:
 		r.step(e.Step)
 		if !r.Quiet && (r.Verbose || e.Step.Effect != "read") {
-			r.put(r.out, priorityInfo, fmt.Sprintf("step %s: started: %s", r.stepName(e.Step), r.describe(e.Step)))
+			r.put(r.out, r.about(e.Step, priorityInfo, "started: "+r.describe(e.Step)))
 		}
 	case engine.StepPlanned:
 		if r.Verbose && !r.Quiet {
@@ -95,14 +78,14 @@ func (r *lines) Emit(e engine.Event) {
 			if n := len(e.Plan.Kept); n > 0 {
 				what += fmt.Sprintf(", %d kept", n)
 			}
-			r.put(r.out, priorityDebug, fmt.Sprintf("step %s: planned: %s", r.stepName(e.Step), what))
+			r.put(r.out, r.about(e.Step, priorityDebug, "planned: "+what))
 		}
 	case engine.StepProgress:
 		r.progress(e)
 	case engine.StepLog:
 		r.log(e)
 	case engine.StepRetrying:
-		r.put(r.err, priorityWarning, fmt.Sprintf("step %s: %s", r.stepName(e.Step), r.retrying(e)))
+		r.put(r.err, r.about(e.Step, priorityWarning, r.retrying(e)))
 	case engine.ChangeMade:
 		r.step(e.Step).made++
 		r.change(e.Step, e.Change)
@@ -126,8 +109,13 @@ func (r *lines) start(e engine.RunStarted) {
 	if r.Quiet {
 		return
 	}
-	r.put(r.out, priorityInfo, fmt.Sprintf("%s: started, as of %s", r.runName(e.Run),
-		e.Instant.UTC().Format(time.RFC3339)))
+	text := fmt.Sprintf("%s: started, as of %s", r.runName(e.Run), e.Instant.UTC().Format(time.RFC3339))
+	if e.Resumes != "" {
+		text += ", going on from run " + r.clean(e.Resumes)
+	}
+	line := r.entry(priorityNotice, text)
+	line.MessageID = RunStartedID
+	r.put(r.out, line)
 }
 
 // describe is "Snapshot 4 subvolumes (btrfs.snapshot)".
@@ -153,11 +141,11 @@ func (r *lines) change(s engine.StepRef, c sdk.Change) {
 	if c.Kind == sdk.Run {
 		verb = "ran"
 	}
-	text := fmt.Sprintf("step %s: %s %s", r.stepName(s), verb, r.clean(c.Resource.Name))
+	text := verb + " " + r.clean(c.Resource.Name)
 	if c.Summary != "" {
 		text += ": " + r.clean(c.Summary)
 	}
-	r.put(r.out, priorityNotice, text)
+	r.put(r.out, r.about(s, priorityNotice, text))
 }
 
 func (r *lines) progress(e engine.StepProgress) {
@@ -173,7 +161,7 @@ func (r *lines) progress(e engine.StepProgress) {
 	if e.Message != "" {
 		text += ", " + r.clean(e.Message)
 	}
-	r.put(r.out, priorityInfo, fmt.Sprintf("step %s: progress: %s", r.stepName(e.Step), text))
+	r.put(r.out, r.about(e.Step, priorityInfo, "progress: "+text))
 }
 
 func (r *lines) log(e engine.StepLog) {
@@ -192,7 +180,10 @@ func (r *lines) log(e engine.StepLog) {
 	if r.Quiet && priority > priorityWarning {
 		return
 	}
-	r.put(r.err, priority, r.logLine(e))
+	line := r.entry(priority, r.logLine(e))
+	r.place(&line, e.Step)
+	line.Plugin = r.clean(e.Plugin)
+	r.put(r.err, line)
 }
 
 // logLine is "step take: btrfs: warn: message".
@@ -227,26 +218,33 @@ func (r *lines) finish(res engine.StepResult) {
 		if d.Severity == sdk.SeverityWarning {
 			priority, word = priorityWarning, "warning"
 		}
-		r.put(r.err, priority, fmt.Sprintf("step %s: %s: %s", r.stepName(res.Step), word, r.oneLine(d)))
+		r.put(r.err, r.about(res.Step, priority, word+": "+r.oneLine(d)))
 	}
 	if key.item >= 0 {
 		delete(r.steps, key)
 	}
-	priority := priorityInfo
-	if res.Status.Bad() {
-		priority = priorityError
+	priority, id := priorityInfo, ""
+	if res.Status == engine.Cancelled {
+		priority = priorityWarning
+	} else if res.Status.Bad() {
+		priority, id = priorityError, StepFailedID
 	} else if idle(res) && !r.Verbose {
 		r.idle++
 		return
 	} else if r.Quiet {
 		return
 	}
-	r.put(r.out, priority, fmt.Sprintf("step %s: %s", r.stepName(res.Step), r.outcome(res)))
+	line := r.about(res.Step, priority, r.outcome(res))
+	line.MessageID, line.Status = id, string(res.Status)
+	r.put(r.out, line)
 }
 
 // outcome is "changed: 4 created, 0.12s".
 func (r *lines) outcome(res engine.StepResult) string {
 	text := statusText(res.Status)
+	if res.Resumed != "" && !res.Status.Bad() {
+		return r.already(res)
+	}
 	switch res.Status {
 	case engine.Skipped, engine.Unreached:
 		if res.Why != "" {
@@ -289,9 +287,12 @@ func partial(res engine.StepResult) string {
 }
 
 func (r *lines) end(e engine.RunFinished) {
-	priority, text := priorityInfo, r.runName(e.Run)+": "+runText(e.Status)
+	priority, text := priorityNotice, r.runName(e.Run)+": "+runText(e.Status)
 	if e.Status != engine.Succeeded {
 		priority = priorityError
+		if e.Status == engine.RunCancelled {
+			priority = priorityWarning
+		}
 		if e.Reason != "" {
 			text += ": " + r.clean(e.Reason)
 		}
@@ -308,7 +309,9 @@ func (r *lines) end(e engine.RunFinished) {
 	if e.Warnings > 0 {
 		text += ", " + Count(e.Warnings, "warning")
 	}
-	r.put(r.out, priority, text+", "+Duration(e.Duration))
+	line := r.entry(priority, text+", "+Duration(e.Duration))
+	line.Run, line.MessageID, line.Status = r.clean(e.Run), RunFinishedID, string(e.Status)
+	r.put(r.out, line)
 }
 
 func (r *lines) Close() error {

@@ -113,6 +113,9 @@ func (r *live) header(p *page, e engine.RunStarted) {
 		l = l.add(dim, "  "+r.clean(e.Description))
 	}
 	p.put(l)
+	if e.Resumes != "" {
+		p.put(line{}.add(dim, "goes on from run "+r.clean(e.Resumes)))
+	}
 }
 
 // begin finds a running step, or notes that it runs, and that something happened to it.
@@ -240,6 +243,8 @@ func (r *live) outcome(res engine.StepResult, items *itemsDone) line {
 			title += ": " + r.clean(res.Why)
 		}
 		return l.add(style, title)
+	case res.Resumed != "" && !res.Status.Bad():
+		return l.add(dim, r.already(res))
 	case res.Status.Bad():
 		end = end.add(loud, statusText(res.Status)+"  ")
 	}

@@ -96,6 +96,9 @@ func (r *plan) header(p *page, e engine.RunStarted) {
 	if e.Description != "" {
 		p.wrap(line{}, dim, r.clean(e.Description))
 	}
+	if e.Resumes != "" {
+		p.put(line{}.add(dim, "What is left of run "+r.clean(e.Resumes)))
+	}
 	var inputs []string
 	for _, k := range slices.Sorted(maps.Keys(e.Inputs)) {
 		v := e.Inputs[k]

@@ -64,6 +64,8 @@ func (r *plan) heading(res engine.StepResult, indent, names int, hasItems bool) 
 		l = l.add(plain, "  ").add(dim, uses)
 	}
 	switch c := countChanges(res.Planned.Changes); {
+	case res.Resumed != "" && !res.Status.Bad():
+		l = l.add(plain, "  ").add(dim, r.already(res))
 	case (res.Status == engine.Skipped || res.Status == engine.Unreached) && !isOnFailure(res):
 		text := statusText(res.Status)
 		if res.Why != "" {
@@ -107,6 +109,8 @@ func planSign(res engine.StepResult) span {
 	switch {
 	case isOnFailure(res):
 		return span{dim, "·"}
+	case res.Resumed != "" && !res.Status.Bad():
+		return span{dim, "✓"}
 	case res.Status != engine.OK && res.Status != engine.Changed:
 		return statusSign(res.Status)
 	case res.Conditional != "":

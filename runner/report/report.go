@@ -40,8 +40,10 @@ type Options struct {
 	// one. See Mask for the forms that are found.
 	Secrets []string
 
-	// Journal puts the priority in front of each of NewLines' lines: "<4>…", as sd-daemon(3) defines it.
-	Journal bool
+	// OutJournal and ErrJournal say that Out or Err is connected to the journal. NewLines gives Journal the lines that
+	// belong there; where that is nil, or fails, it writes them with the priority in front, "<4>…".
+	OutJournal, ErrJournal bool
+	Journal                func(Entry) error
 }
 
 // NewRun is NewLive or NewLines, by Options.Live.
@@ -50,6 +52,27 @@ func NewRun(o Options) Reporter {
 		return NewLive(o)
 	}
 	return NewLines(o)
+}
+
+// Together is several reporters as one.
+func Together(all ...Reporter) Reporter { return together(all) }
+
+type together []Reporter
+
+func (t together) Emit(e engine.Event) {
+	for _, r := range t {
+		r.Emit(e)
+	}
+}
+
+func (t together) Close() error {
+	var first error
+	for _, r := range t {
+		if err := r.Close(); first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // form is what all forms share.

@@ -234,7 +234,7 @@ func TestDetectWithoutATerminal(t *testing.T) {
 	}
 	defer f.Close()
 	o := Detect(f, f, func(string) string { return "" })
-	if o.Live || o.Color || o.Width != 0 || o.Journal || o.Out != f {
+	if o.Live || o.Color || o.Width != 0 || o.Journal != nil || o.OutJournal || o.Out != f {
 		t.Errorf("%+v", o)
 	}
 }

@@ -108,6 +108,11 @@ func (f *form) stepName(s engine.StepRef) string {
 	return name
 }
 
+// already is what is told of a step that an earlier run has finished: "changed in run 20260330T060000Z-7f3a".
+func (f *form) already(res engine.StepResult) string {
+	return statusText(res.Status) + " in run " + f.clean(res.Resumed)
+}
+
 // stepTitle is what a step is for, or what it uses if nobody gave it a title.
 func (f *form) stepTitle(s engine.StepRef) string {
 	if s.Title != "" && s.Title != s.ID {

@@ -1,19 +1,28 @@
 package report
 
 import (
-	"fmt"
 	"os"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/hbohlen/coppice/runner/report/systemd"
 )
 
 // Detect returns the options that fit two files and the environment: colours and live progress if out is a terminal
 // that can show them (https://no-color.org holds for colours), its width, asked again as the terminal is resized, and
-// priorities if both are connected to the journal. getenv is os.Getenv or a stand-in.
+// the journal for those that are connected to it. getenv is os.Getenv or a stand-in.
 func Detect(out, err *os.File, getenv func(string) string) Options {
-	o := Options{Out: out, Err: err, Journal: isJournal(out, getenv) && isJournal(err, getenv)}
+	o := Options{Out: out, Err: err}
+	if o.OutJournal = systemd.IsJournal(out, getenv); o.OutJournal {
+		o.Out = systemd.NewStream(out)
+	}
+	if o.ErrJournal = systemd.IsJournal(err, getenv); o.ErrJournal {
+		o.Err = systemd.NewStream(err)
+	}
+	if o.OutJournal || o.ErrJournal {
+		o.Journal = ToJournal(systemd.NewJournal(systemd.JournalSocket))
+	}
 	fd := int(out.Fd())
 	if !term.IsTerminal(fd) {
 		return o
@@ -34,16 +43,7 @@ func Detect(out, err *os.File, getenv func(string) string) Options {
 	return o
 }
 
-// isJournal compares a file with $JOURNAL_STREAM, as systemd.exec(5) tells to.
-func isJournal(f *os.File, getenv func(string) string) bool {
-	want := getenv("JOURNAL_STREAM")
-	if want == "" {
-		return false
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && want == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
+// ToJournal sends entries natively, for Options.Journal.
+func ToJournal(j *systemd.Journal) func(Entry) error {
+	return func(e Entry) error { return j.Send(e.Fields()) }
 }

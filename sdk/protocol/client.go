@@ -90,11 +90,10 @@ func (c *Client) Plan(ctx context.Context, r sdk.Request) (*sdk.Plan, error) {
 	if err := decodeError(reply.GetDiagnostics()); err != nil {
 		return nil, err
 	}
-	if len(reply.GetPlan()) == 0 {
+	if len(reply.GetPlan().GetDecision()) == 0 {
 		return nil, &BrokenError{Err: errors.New("the plugin returned neither a plan nor an error")}
 	}
-	var plan sdk.Plan
-	return &plan, unmarshal("the plan", reply.GetPlan(), &plan)
+	return decodePlan(reply.GetPlan())
 }
 
 // Apply asks for the plan to be done and returns its one result. emit gets the
@@ -107,11 +106,11 @@ func (c *Client) Apply(ctx context.Context, r sdk.Request, plan *sdk.Plan, emit 
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(plan)
+	encoded, err := encodePlan(plan)
 	if err != nil {
-		return nil, fmt.Errorf("cannot encode the plan: %w", err)
+		return nil, err
 	}
-	stream, err := c.rpc.Apply(ctx, &ApplyRequest{Call: call, Plan: data})
+	stream, err := c.rpc.Apply(ctx, &ApplyRequest{Call: call, Plan: encoded})
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,6 +29,32 @@ func decodeRequest(m *CallRequest) (sdk.Request, error) {
 		return r, err
 	}
 	return r, nil
+}
+
+func encodePlan(p *sdk.Plan) (*Plan, error) {
+	rest := *p
+	rest.Outputs, rest.Fingerprint, rest.Private = nil, nil, nil
+	decision, err := json.Marshal(rest)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode the plan: %w", err)
+	}
+	return &Plan{Decision: decision, Outputs: p.Outputs, Fingerprint: p.Fingerprint, Private: p.Private}, nil
+}
+
+// decodePlan refuses a plan that can't be stored. Outputs are held against their schema by whoever uses them.
+func decodePlan(m *Plan) (*sdk.Plan, error) {
+	p := &sdk.Plan{}
+	if err := unmarshal("the plan", m.GetDecision(), p); err != nil {
+		return nil, err
+	}
+	if f := m.GetFingerprint(); len(f) > 0 && !json.Valid(f) {
+		return nil, &BrokenError{Err: errors.New("the fingerprint of the plan is not JSON")}
+	}
+	if private := m.GetPrivate(); len(private) > 0 && !json.Valid(private) {
+		return nil, &BrokenError{Err: errors.New("the private part of the plan is not JSON")}
+	}
+	p.Outputs, p.Fingerprint, p.Private = m.GetOutputs(), m.GetFingerprint(), m.GetPrivate()
+	return p, nil
 }
 
 func encodeDiagnostics(all []sdk.Diagnostic) []byte {

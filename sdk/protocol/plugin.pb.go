@@ -345,7 +345,7 @@ func (x *LockResponse) GetDiagnostics() []byte {
 
 type PlanResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Plan          []byte                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`               // JSON of sdk.Plan; absent when there can be none
+	Plan          *Plan                  `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`               // absent when there can be none
 	Diagnostics   []byte                 `protobuf:"bytes,2,opt,name=diagnostics,proto3" json:"diagnostics,omitempty"` // JSON list of sdk.Diagnostic: why there is none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -381,7 +381,7 @@ func (*PlanResponse) Descriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *PlanResponse) GetPlan() []byte {
+func (x *PlanResponse) GetPlan() *Plan {
 	if x != nil {
 		return x.Plan
 	}
@@ -398,7 +398,7 @@ func (x *PlanResponse) GetDiagnostics() []byte {
 type ApplyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Call          *CallRequest           `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	Plan          []byte                 `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"` // JSON of sdk.Plan, as Plan returned it
+	Plan          *Plan                  `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"` // as Plan returned it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -440,9 +440,79 @@ func (x *ApplyRequest) GetCall() *CallRequest {
 	return nil
 }
 
-func (x *ApplyRequest) GetPlan() []byte {
+func (x *ApplyRequest) GetPlan() *Plan {
 	if x != nil {
 		return x.Plan
+	}
+	return nil
+}
+
+// Plan is an sdk.Plan. What only passes through stands by itself: inside of other JSON it would be read and
+// written at every station, and it can be large.
+type Plan struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Decision      []byte                 `protobuf:"bytes,1,opt,name=decision,proto3" json:"decision,omitempty"`       // JSON of sdk.Plan without the rest of this message
+	Outputs       []byte                 `protobuf:"bytes,2,opt,name=outputs,proto3" json:"outputs,omitempty"`         // JSON object that fits the action's output schema
+	Fingerprint   []byte                 `protobuf:"bytes,3,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // JSON
+	Private       []byte                 `protobuf:"bytes,4,opt,name=private,proto3" json:"private,omitempty"`         // JSON
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Plan) Reset() {
+	*x = Plan{}
+	mi := &file_plugin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Plan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Plan) ProtoMessage() {}
+
+func (x *Plan) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Plan.ProtoReflect.Descriptor instead.
+func (*Plan) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Plan) GetDecision() []byte {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *Plan) GetOutputs() []byte {
+	if x != nil {
+		return x.Outputs
+	}
+	return nil
+}
+
+func (x *Plan) GetFingerprint() []byte {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return nil
+}
+
+func (x *Plan) GetPrivate() []byte {
+	if x != nil {
+		return x.Private
 	}
 	return nil
 }
@@ -462,7 +532,7 @@ type ApplyEvent struct {
 
 func (x *ApplyEvent) Reset() {
 	*x = ApplyEvent{}
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -474,7 +544,7 @@ func (x *ApplyEvent) String() string {
 func (*ApplyEvent) ProtoMessage() {}
 
 func (x *ApplyEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -487,7 +557,7 @@ func (x *ApplyEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEvent.ProtoReflect.Descriptor instead.
 func (*ApplyEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ApplyEvent) GetEvent() isApplyEvent_Event {
@@ -573,7 +643,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +655,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +668,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Progress) GetCurrent() int64 {
@@ -639,7 +709,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +721,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +734,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Log) GetLevel() string {
@@ -690,7 +760,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +772,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +785,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Done) GetChanges() []int32 {
@@ -736,7 +806,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +818,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +831,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Result) GetOutputs() []byte {
@@ -794,7 +864,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +876,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +889,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -837,7 +907,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +919,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +932,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 var File_plugin_proto protoreflect.FileDescriptor
@@ -887,13 +957,18 @@ const file_plugin_proto_rawDesc = "" +
 	"\vLockRequest\x12\x12\n" +
 	"\x04keys\x18\x01 \x03(\tR\x04keys\"0\n" +
 	"\fLockResponse\x12 \n" +
-	"\vdiagnostics\x18\x01 \x01(\fR\vdiagnostics\"D\n" +
-	"\fPlanResponse\x12\x12\n" +
-	"\x04plan\x18\x01 \x01(\fR\x04plan\x12 \n" +
-	"\vdiagnostics\x18\x02 \x01(\fR\vdiagnostics\"V\n" +
+	"\vdiagnostics\x18\x01 \x01(\fR\vdiagnostics\"]\n" +
+	"\fPlanResponse\x12+\n" +
+	"\x04plan\x18\x01 \x01(\v2\x17.coppice.plugin.v1.PlanR\x04plan\x12 \n" +
+	"\vdiagnostics\x18\x02 \x01(\fR\vdiagnostics\"o\n" +
 	"\fApplyRequest\x122\n" +
-	"\x04call\x18\x01 \x01(\v2\x1e.coppice.plugin.v1.CallRequestR\x04call\x12\x12\n" +
-	"\x04plan\x18\x02 \x01(\fR\x04plan\"\xe0\x01\n" +
+	"\x04call\x18\x01 \x01(\v2\x1e.coppice.plugin.v1.CallRequestR\x04call\x12+\n" +
+	"\x04plan\x18\x02 \x01(\v2\x17.coppice.plugin.v1.PlanR\x04plan\"x\n" +
+	"\x04Plan\x12\x1a\n" +
+	"\bdecision\x18\x01 \x01(\fR\bdecision\x12\x18\n" +
+	"\aoutputs\x18\x02 \x01(\fR\aoutputs\x12 \n" +
+	"\vfingerprint\x18\x03 \x01(\fR\vfingerprint\x12\x18\n" +
+	"\aprivate\x18\x04 \x01(\fR\aprivate\"\xe0\x01\n" +
 	"\n" +
 	"ApplyEvent\x129\n" +
 	"\bprogress\x18\x01 \x01(\v2\x1b.coppice.plugin.v1.ProgressH\x00R\bprogress\x12*\n" +
@@ -939,7 +1014,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_plugin_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: coppice.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: coppice.plugin.v1.DescribeResponse
@@ -949,39 +1024,42 @@ var file_plugin_proto_goTypes = []any{
 	(*LockResponse)(nil),     // 5: coppice.plugin.v1.LockResponse
 	(*PlanResponse)(nil),     // 6: coppice.plugin.v1.PlanResponse
 	(*ApplyRequest)(nil),     // 7: coppice.plugin.v1.ApplyRequest
-	(*ApplyEvent)(nil),       // 8: coppice.plugin.v1.ApplyEvent
-	(*Progress)(nil),         // 9: coppice.plugin.v1.Progress
-	(*Log)(nil),              // 10: coppice.plugin.v1.Log
-	(*Done)(nil),             // 11: coppice.plugin.v1.Done
-	(*Result)(nil),           // 12: coppice.plugin.v1.Result
-	(*CancelRequest)(nil),    // 13: coppice.plugin.v1.CancelRequest
-	(*CancelResponse)(nil),   // 14: coppice.plugin.v1.CancelResponse
+	(*Plan)(nil),             // 8: coppice.plugin.v1.Plan
+	(*ApplyEvent)(nil),       // 9: coppice.plugin.v1.ApplyEvent
+	(*Progress)(nil),         // 10: coppice.plugin.v1.Progress
+	(*Log)(nil),              // 11: coppice.plugin.v1.Log
+	(*Done)(nil),             // 12: coppice.plugin.v1.Done
+	(*Result)(nil),           // 13: coppice.plugin.v1.Result
+	(*CancelRequest)(nil),    // 14: coppice.plugin.v1.CancelRequest
+	(*CancelResponse)(nil),   // 15: coppice.plugin.v1.CancelResponse
 }
 var file_plugin_proto_depIdxs = []int32{
-	2,  // 0: coppice.plugin.v1.ApplyRequest.call:type_name -> coppice.plugin.v1.CallRequest
-	9,  // 1: coppice.plugin.v1.ApplyEvent.progress:type_name -> coppice.plugin.v1.Progress
-	10, // 2: coppice.plugin.v1.ApplyEvent.log:type_name -> coppice.plugin.v1.Log
-	11, // 3: coppice.plugin.v1.ApplyEvent.done:type_name -> coppice.plugin.v1.Done
-	12, // 4: coppice.plugin.v1.ApplyEvent.result:type_name -> coppice.plugin.v1.Result
-	0,  // 5: coppice.plugin.v1.Plugin.Describe:input_type -> coppice.plugin.v1.DescribeRequest
-	2,  // 6: coppice.plugin.v1.Plugin.Resolve:input_type -> coppice.plugin.v1.CallRequest
-	2,  // 7: coppice.plugin.v1.Plugin.Plan:input_type -> coppice.plugin.v1.CallRequest
-	7,  // 8: coppice.plugin.v1.Plugin.Apply:input_type -> coppice.plugin.v1.ApplyRequest
-	4,  // 9: coppice.plugin.v1.Plugin.Lock:input_type -> coppice.plugin.v1.LockRequest
-	4,  // 10: coppice.plugin.v1.Plugin.Unlock:input_type -> coppice.plugin.v1.LockRequest
-	13, // 11: coppice.plugin.v1.Plugin.Cancel:input_type -> coppice.plugin.v1.CancelRequest
-	1,  // 12: coppice.plugin.v1.Plugin.Describe:output_type -> coppice.plugin.v1.DescribeResponse
-	3,  // 13: coppice.plugin.v1.Plugin.Resolve:output_type -> coppice.plugin.v1.ResolveResponse
-	6,  // 14: coppice.plugin.v1.Plugin.Plan:output_type -> coppice.plugin.v1.PlanResponse
-	8,  // 15: coppice.plugin.v1.Plugin.Apply:output_type -> coppice.plugin.v1.ApplyEvent
-	5,  // 16: coppice.plugin.v1.Plugin.Lock:output_type -> coppice.plugin.v1.LockResponse
-	5,  // 17: coppice.plugin.v1.Plugin.Unlock:output_type -> coppice.plugin.v1.LockResponse
-	14, // 18: coppice.plugin.v1.Plugin.Cancel:output_type -> coppice.plugin.v1.CancelResponse
-	12, // [12:19] is the sub-list for method output_type
-	5,  // [5:12] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	8,  // 0: coppice.plugin.v1.PlanResponse.plan:type_name -> coppice.plugin.v1.Plan
+	2,  // 1: coppice.plugin.v1.ApplyRequest.call:type_name -> coppice.plugin.v1.CallRequest
+	8,  // 2: coppice.plugin.v1.ApplyRequest.plan:type_name -> coppice.plugin.v1.Plan
+	10, // 3: coppice.plugin.v1.ApplyEvent.progress:type_name -> coppice.plugin.v1.Progress
+	11, // 4: coppice.plugin.v1.ApplyEvent.log:type_name -> coppice.plugin.v1.Log
+	12, // 5: coppice.plugin.v1.ApplyEvent.done:type_name -> coppice.plugin.v1.Done
+	13, // 6: coppice.plugin.v1.ApplyEvent.result:type_name -> coppice.plugin.v1.Result
+	0,  // 7: coppice.plugin.v1.Plugin.Describe:input_type -> coppice.plugin.v1.DescribeRequest
+	2,  // 8: coppice.plugin.v1.Plugin.Resolve:input_type -> coppice.plugin.v1.CallRequest
+	2,  // 9: coppice.plugin.v1.Plugin.Plan:input_type -> coppice.plugin.v1.CallRequest
+	7,  // 10: coppice.plugin.v1.Plugin.Apply:input_type -> coppice.plugin.v1.ApplyRequest
+	4,  // 11: coppice.plugin.v1.Plugin.Lock:input_type -> coppice.plugin.v1.LockRequest
+	4,  // 12: coppice.plugin.v1.Plugin.Unlock:input_type -> coppice.plugin.v1.LockRequest
+	14, // 13: coppice.plugin.v1.Plugin.Cancel:input_type -> coppice.plugin.v1.CancelRequest
+	1,  // 14: coppice.plugin.v1.Plugin.Describe:output_type -> coppice.plugin.v1.DescribeResponse
+	3,  // 15: coppice.plugin.v1.Plugin.Resolve:output_type -> coppice.plugin.v1.ResolveResponse
+	6,  // 16: coppice.plugin.v1.Plugin.Plan:output_type -> coppice.plugin.v1.PlanResponse
+	9,  // 17: coppice.plugin.v1.Plugin.Apply:output_type -> coppice.plugin.v1.ApplyEvent
+	5,  // 18: coppice.plugin.v1.Plugin.Lock:output_type -> coppice.plugin.v1.LockResponse
+	5,  // 19: coppice.plugin.v1.Plugin.Unlock:output_type -> coppice.plugin.v1.LockResponse
+	15, // 20: coppice.plugin.v1.Plugin.Cancel:output_type -> coppice.plugin.v1.CancelResponse
+	14, // [14:21] is the sub-list for method output_type
+	7,  // [7:14] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -989,7 +1067,7 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
-	file_plugin_proto_msgTypes[8].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[9].OneofWrappers = []any{
 		(*ApplyEvent_Progress)(nil),
 		(*ApplyEvent_Log)(nil),
 		(*ApplyEvent_Done)(nil),
@@ -1001,7 +1079,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

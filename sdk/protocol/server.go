@@ -138,11 +138,11 @@ func (s *Server) Plan(ctx context.Context, m *CallRequest) (*PlanResponse, error
 	if err != nil {
 		return &PlanResponse{Diagnostics: encodeDiagnostics(sdk.Diagnose(err))}, nil
 	}
-	data, err := json.Marshal(plan)
+	encoded, err := encodePlan(plan)
 	if err != nil {
 		return nil, broken(err)
 	}
-	return &PlanResponse{Plan: data}, nil
+	return &PlanResponse{Plan: encoded}, nil
 }
 
 // Apply does what the plan says.
@@ -151,14 +151,14 @@ func (s *Server) Apply(m *ApplyRequest, stream grpc.ServerStreamingServer[ApplyE
 	if err != nil {
 		return broken(err)
 	}
-	var plan sdk.Plan
-	if err := unmarshal("plan", m.GetPlan(), &plan); err != nil {
+	plan, err := decodePlan(m.GetPlan())
+	if err != nil {
 		return broken(err)
 	}
 	ctx, end := s.begin(stream.Context(), r.ID)
 	defer end()
 	out := &outbox{stream: stream}
-	result, err := s.plugin.Apply(ctx, r, &plan, out.put)
+	result, err := s.plugin.Apply(ctx, r, plan, out.put)
 	if err := out.close(); err != nil {
 		return err
 	}

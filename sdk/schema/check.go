@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -63,86 +64,117 @@ func fill(s *Schema, v any) any {
 // and returns every violation, in the order of the schema.
 func (s *Schema) Check(v any) []Violation {
 	c := checker{}
-	c.check(s, "", v)
+	c.check(s, v)
 	return c.found
 }
 
-type checker struct{ found []Violation }
-
-func (c *checker) add(path, format string, args ...any) {
-	c.found = append(c.found, Violation{Path: path, Message: fmt.Sprintf(format, args...)})
+// checker knows where it is as tokens, and makes a path of them only for a violation: lists can be long.
+type checker struct {
+	at    []token
+	found []Violation
 }
 
-func (c *checker) check(s *Schema, path string, v any) {
+// token is the index of an item or the name of a member.
+type token struct {
+	item  bool
+	index int
+	name  string
+}
+
+func (c *checker) add(format string, args ...any) {
+	var path strings.Builder
+	for _, t := range c.at {
+		path.WriteByte('/')
+		if t.item {
+			path.WriteString(strconv.Itoa(t.index))
+		} else {
+			path.WriteString(Escape(t.name))
+		}
+	}
+	c.found = append(c.found, Violation{Path: path.String(), Message: fmt.Sprintf(format, args...)})
+}
+
+// within checks a part of the value.
+func (c *checker) within(t token, s *Schema, v any) {
+	c.at = append(c.at, t)
+	c.check(s, v)
+	c.at = c.at[:len(c.at)-1]
+}
+
+func (c *checker) check(s *Schema, v any) {
 	switch s.Type {
 	case String:
-		c.checkString(s, path, v)
+		c.checkString(s, v)
 	case Integer, Number:
-		c.checkNumber(s, path, v)
+		c.checkNumber(s, v)
 	case Boolean:
 		if _, ok := v.(bool); !ok {
-			c.add(path, "must be true or false, found %s", describe(v))
+			c.add("must be true or false, found %s", describe(v))
 		}
 	case Array:
 		list, ok := v.([]any)
 		if !ok {
-			c.add(path, "must be a %s, found %s", s.TypeName(), describe(v))
+			c.add("must be a %s, found %s", s.TypeName(), describe(v))
 			return
 		}
 		if len(list) < s.MinItems {
-			c.add(path, "needs %d or more items, has %d", s.MinItems, len(list))
+			c.add("needs %d or more items, has %d", s.MinItems, len(list))
 		}
 		if s.Items != nil {
 			for i, item := range list {
-				c.check(s.Items, path+"/"+strconv.Itoa(i), item)
+				c.within(token{item: true, index: i}, s.Items, item)
 			}
 		}
 	case Object:
-		c.checkObject(s, path, v)
+		c.checkObject(s, v)
 	}
 }
 
-func (c *checker) checkObject(s *Schema, path string, v any) {
+func (c *checker) checkObject(s *Schema, v any) {
 	object, ok := v.(map[string]any)
 	if !ok {
-		c.add(path, "must be a %s, found %s", s.TypeName(), describe(v))
+		c.add("must be a %s, found %s", s.TypeName(), describe(v))
 		return
 	}
-	names := make([]string, 0, len(object))
-	for name := range object {
-		names = append(names, name)
-	}
-	sort.Strings(names)
 	if s.Values != nil {
-		for _, name := range names {
-			c.check(s.Values, path+"/"+Escape(name), object[name])
+		for _, name := range slices.Sorted(maps.Keys(object)) {
+			c.within(token{name: name}, s.Values, object[name])
 		}
 		return
 	}
+	known := 0
 	for _, p := range s.Properties {
-		if value, ok := object[p.Name]; ok {
+		value, given := object[p.Name]
+		switch {
+		case given:
+			known++
 			if value != nil || s.IsRequired(p.Name) {
-				c.check(p.Schema, path+"/"+Escape(p.Name), value)
+				c.within(token{name: p.Name}, p.Schema, value)
 			}
-		} else if s.IsRequired(p.Name) {
-			c.add(path, "%q is missing", p.Name)
+		case s.IsRequired(p.Name):
+			c.add("%q is missing", p.Name)
 		}
 	}
-	for _, name := range names {
+	if known == len(object) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if s.Property(name) == nil {
-			c.add(path+"/"+Escape(name), "unknown; allowed: %s", strings.Join(s.Names(), ", "))
+			c.at = append(c.at, token{name: name})
+			c.add("unknown; allowed: %s", strings.Join(s.Names(), ", "))
+			c.at = c.at[:len(c.at)-1]
 		}
 	}
 }
 
-func (c *checker) checkString(s *Schema, path string, v any) {
+func (c *checker) checkString(s *Schema, v any) {
 	text, ok := v.(string)
 	if !ok {
-		c.add(path, "must be a %s, found %s", s.TypeName(), describe(v))
+		c.add("must be a %s, found %s", s.TypeName(), describe(v))
 		return
 	}
 	if problem := s.CheckText(text); problem != "" {
-		c.add(path, "%s", problem)
+		c.add("%s", problem)
 	}
 }
 
@@ -200,30 +232,30 @@ func (s *Schema) CheckText(text string) string {
 	return ""
 }
 
-func (c *checker) checkNumber(s *Schema, path string, v any) {
+func (c *checker) checkNumber(s *Schema, v any) {
 	n, ok := v.(json.Number)
 	if !ok {
-		c.add(path, "must be a %s, found %s", s.TypeName(), describe(v))
+		c.add("must be a %s, found %s", s.TypeName(), describe(v))
 		return
 	}
 	if s.Type == Integer {
 		i, err := n.Int64()
 		if err != nil {
-			c.add(path, "must be a whole number of at most 64 bits, found %s", n)
+			c.add("must be a whole number of at most 64 bits, found %s", n)
 			return
 		}
 		if problem := s.CheckInt(i); problem != "" {
-			c.add(path, "%s", problem)
+			c.add("%s", problem)
 		}
 		return
 	}
 	f, err := n.Float64()
 	if err != nil || math.IsInf(f, 0) {
-		c.add(path, "must be a number, found %s", n)
+		c.add("must be a number, found %s", n)
 		return
 	}
 	if (s.Minimum != nil && f < float64(*s.Minimum)) || (s.Maximum != nil && f > float64(*s.Maximum)) {
-		c.add(path, "must be %s, found %s", s.bounds(), n)
+		c.add("must be %s, found %s", s.bounds(), n)
 	}
 }
 

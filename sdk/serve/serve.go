@@ -42,6 +42,7 @@ func Run(p *sdk.Plugin) {
 		finish(server)
 		os.Exit(0)
 	}}
+	go connections.awaitFirst(os.Stdout)
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: protocol.Handshake,
 		Plugins:         goplugin.PluginSet{protocol.Service: &protocol.GRPC{Impl: server}},
@@ -50,6 +51,8 @@ func Run(p *sdk.Plugin) {
 			return grpc.NewServer(append(options,
 				grpc.MaxRecvMsgSize(protocol.MaxMessage),
 				grpc.MaxSendMsgSize(protocol.MaxMessage),
+				grpc.StaticStreamWindowSize(protocol.Window),
+				grpc.StaticConnWindowSize(protocol.Window),
 				grpc.StatsHandler(connections))...)
 		},
 	})
@@ -74,13 +77,35 @@ func finish(server *protocol.Server) {
 // connections calls gone when the last connection has ended: the runner was
 // killed, and nobody else will end this process.
 type connections struct {
-	open atomic.Int64
-	gone func()
+	open  atomic.Int64
+	begun atomic.Bool // there was one
+	gone  func()
+}
+
+// awaitFirst ends the process when the runner dies before it has connected. Neither the runner's death nor a signal of our
+// own tells of that where this process is the first of a PID namespace; but nobody reads its standard output any more.
+func (c *connections) awaitFirst(stdout *os.File) {
+	poll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return
+	}
+	defer syscall.Close(poll)
+	// Errors are always told, see epoll_ctl(2). What is no pipe can't be waited for, and has no reader to lose.
+	if syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, int(stdout.Fd()), &syscall.EpollEvent{}) != nil {
+		return
+	}
+	const look = 1000 // ms
+	for events := make([]syscall.EpollEvent, 1); !c.begun.Load(); {
+		if n, err := syscall.EpollWait(poll, events, look); err == nil && n > 0 && !c.begun.Load() {
+			os.Exit(0)
+		}
+	}
 }
 
 func (c *connections) HandleConn(_ context.Context, s stats.ConnStats) {
 	switch s.(type) {
 	case *stats.ConnBegin:
+		c.begun.Store(true)
 		c.open.Add(1)
 	case *stats.ConnEnd:
 		if c.open.Add(-1) == 0 {

@@ -22,12 +22,12 @@ func (f *Filesystem) DeleteByUUID(id uint64, uuid UUID) error {
 	case id < firstFreeObject || id > lastFreeObject:
 		return refuse(op, quoteID(id), ErrInvalid, "a subvolume that can be deleted has an ID from %d", firstFreeObject)
 	}
-	s, err := f.root(id)
+	found, err := f.uuidOf(id)
 	if err != nil {
 		return fail(op, quoteID(id), err)
 	}
-	if s.UUID != uuid {
-		return refuse(op, quoteID(id), ErrChanged, "it has UUID %v, not %v", s.UUID, uuid)
+	if found != uuid {
+		return refuse(op, quoteID(id), ErrChanged, "it has UUID %v, not %v", found, uuid)
 	}
 	err = destroyByID(f.top, id)
 	switch err {
@@ -38,5 +38,30 @@ func (f *Filesystem) DeleteByUUID(id uint64, uuid UUID) error {
 	case unix.EPERM: // not a missing capability: the lookup above needs the same one
 		return &Error{Op: op, Subject: quoteID(id), Kind: ErrInUse, Fact: "it is the default subvolume, is being sent, or holds an active swap file", Err: err}
 	}
-	return fail(op, quoteID(id)+" ("+quote(s.Path)+")", err)
+	subject := quoteID(id)
+	if s, lookup := f.root(id); lookup == nil {
+		subject += " (" + quote(s.Path) + ")"
+	}
+	return fail(op, subject, err)
+}
+
+// uuidOf returns the UUID of a live subvolume, by one request. Errors are bare.
+func (f *Filesystem) uuidOf(id uint64) (UUID, error) {
+	k := keyRange(treeRoot, id, keyRootItem, keyRootItem)
+	k.nrItems = 1
+	var root rootItem
+	found := false
+	err := search(f.top, k, bufferOne, func(it item) error {
+		if root, found = decodeRootItem(it.data); !found {
+			return errTruncated
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return UUID{}, err
+	case !found || root.refs == 0:
+		return UUID{}, unix.ENOENT
+	}
+	return root.uuid, nil
 }

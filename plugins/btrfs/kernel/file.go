@@ -80,8 +80,19 @@ func (d *Dir) mkdir(clean string, mode uint32) error {
 // way, or a file in the place of one, means no; a link on the way is ErrSymlink.
 func (f *Filesystem) Exists(path string) (bool, error) { return f.topDir().Exists(path) }
 
-// Exists is as that of Filesystem, below d.
+// Exists is as that of Filesystem, below d. That there is nothing is found out by one system call.
 func (d *Dir) Exists(path string) (bool, error) {
+	clean, err := cleanPath("look at", path)
+	if err != nil {
+		return false, err
+	}
+	at, err := openBeneath(d.file, clean, unix.O_PATH|unix.O_NOFOLLOW, 0)
+	switch {
+	case err == unix.ENOENT:
+		return false, nil
+	case err == nil:
+		at.Close()
+	}
 	_, found, err := d.Stat(path)
 	return found, err
 }

@@ -19,37 +19,38 @@ func (f *Filesystem) List() ([]Subvolume, error) {
 }
 
 func (f *Filesystem) list() ([]Subvolume, error) {
-	roots, err := f.allRoots()
+	all, err := f.allRoots()
 	if err != nil {
 		return nil, err
 	}
-	l := lister{f: f, roots: roots, paths: map[uint64]string{TopLevelID: ""}, dirs: map[directory]string{}}
-	all := make([]Subvolume, 0, len(roots))
-	for _, s := range roots {
-		s := *s
-		if s.Path, err = l.path(s.ID, 0); err == unix.ENOENT {
+	l := lister{f: f, roots: all, paths: map[uint64]string{TopLevelID: ""}, dirs: map[directory]string{}}
+	for i := range all {
+		s := &all[i]
+		path, err := l.path(s.ID, 0)
+		if err == unix.ENOENT {
 			// Deleted or moved meanwhile: what holds now?
-			if s, err = f.root(s.ID); err == nil {
-				s.Path, err = f.pathOf(s)
+			var now Subvolume
+			if now, err = f.root(s.ID); err == nil {
+				path, err = f.pathOf(now)
 			}
 			if err == unix.ENOENT {
+				s.Path, s.ParentID = "", 0 // gone: what lies in it has to be looked at anew as well
 				continue
 			}
+			*s = now
 		}
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, s)
+		s.Path, l.paths[s.ID] = path, path
 	}
-	slices.SortFunc(all, func(a, b Subvolume) int { return cmp.Compare(a.ID, b.ID) })
-	return all, nil
+	return slices.DeleteFunc(all, func(s Subvolume) bool { return s.Path == "" }), nil
 }
 
-// allRoots reads the tree of roots. Paths are only names. One whose reference was missed, because it was moved, has
-// ParentID 0.
-func (f *Filesystem) allRoots() (map[uint64]*Subvolume, error) {
-	roots := map[uint64]*Subvolume{}
-	refs := map[uint64]rootRef{}
+// allRoots reads the tree of roots, whose items come in the order of IDs, the reference of each behind its root. Paths
+// are only names. One whose reference was missed, because it was moved, has ParentID 0.
+func (f *Filesystem) allRoots() ([]Subvolume, error) {
+	var all []Subvolume
 	k := searchKey{
 		treeID: treeRoot, minObjectID: firstFreeObject, maxObjectID: lastFreeObject,
 		minType: keyRootItem, maxType: keyRootBackref, maxOffset: ^uint64(0),
@@ -62,24 +63,23 @@ func (f *Filesystem) allRoots() (map[uint64]*Subvolume, error) {
 				return errTruncated
 			}
 			if root.refs > 0 {
-				s := root.subvolume(it.object)
-				roots[it.object] = &s
+				if len(all) == cap(all) {
+					all = slices.Grow(all, max(64, len(all))) // double: they are large
+				}
+				all = append(all, root.subvolume(it.object))
 			}
 		case keyRootBackref:
 			ref, ok := decodeRootRef(it)
 			if !ok {
 				return errTruncated
 			}
-			refs[it.object] = ref
+			if last := len(all) - 1; last >= 0 && all[last].ID == it.object {
+				all[last].ParentID, all[last].DirID, all[last].Path = ref.parent, ref.dir, ref.name
+			}
 		}
 		return nil
 	})
-	for id, ref := range refs {
-		if s := roots[id]; s != nil {
-			s.ParentID, s.DirID, s.Path = ref.parent, ref.dir, ref.name
-		}
-	}
-	return roots, err
+	return all, err
 }
 
 type directory struct{ tree, inode uint64 }
@@ -87,7 +87,7 @@ type directory struct{ tree, inode uint64 }
 // lister puts paths together, each part of them once.
 type lister struct {
 	f     *Filesystem
-	roots map[uint64]*Subvolume
+	roots []Subvolume // sorted by ID; the Path of one that is not in paths is its name
 	paths map[uint64]string
 	dirs  map[directory]string
 }
@@ -96,13 +96,14 @@ func (l *lister) path(id uint64, depth int) (string, error) {
 	if path, ok := l.paths[id]; ok {
 		return path, nil
 	}
-	s := l.roots[id]
-	switch {
-	case s == nil || s.ParentID == 0:
+	i, found := slices.BinarySearchFunc(l.roots, id, func(s Subvolume, id uint64) int { return cmp.Compare(s.ID, id) })
+	if !found || l.roots[i].ParentID == 0 {
 		return "", unix.ENOENT
-	case depth > maxDepth:
+	}
+	if depth > maxDepth {
 		return "", errDepth
 	}
+	s := &l.roots[i]
 	parent, err := l.path(s.ParentID, depth+1)
 	if err != nil {
 		return "", err

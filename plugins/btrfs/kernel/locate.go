@@ -151,6 +151,20 @@ func pick(op, ref, missing string, kind error, match func(located) bool) (locate
 	return located{}, refuse(op, quote(ref), kind, "%s; mounted are %s", missing, strings.Join(names, ", "))
 }
 
+// Mounted returns the UUID of every btrfs that is mounted in this mount namespace and can be reached, once each, in the
+// order of their mounting. It needs no privilege.
+func Mounted() ([]UUID, error) {
+	all, err := mounted()
+	if err != nil {
+		return nil, fail("list the mounted filesystems", "", err)
+	}
+	ids := make([]UUID, len(all))
+	for i, l := range all {
+		ids[i] = l.uuid
+	}
+	return ids, nil
+}
+
 // mounted returns every btrfs that is mounted in this mount namespace, once each, in the order of their mounting. One
 // that can't be reached, because other mounts cover all of its mount points, is left out.
 func mounted() ([]located, error) {

@@ -17,14 +17,20 @@ const (
 // search passes every item of a tree whose key lies between the two ends of k and whose type lies in k's range, in the
 // order of their keys. The data of an item is valid only during its call. Items that come and go meanwhile may be
 // passed or not; the others are passed once. It needs CAP_SYS_ADMIN.
+//
+// With nrItems 1 in k only the first item is passed, which saves asking whether there are more: for ranges of one object and
+// one type.
 func search(f *os.File, k searchKey, bufferSize int, each func(item) error) error {
 	k.maxTransID = ^uint64(0)
 	minType, maxType := k.minType, k.maxType
+	first := k.nrItems == 1
+	if !first {
+		k.nrItems = ^uint32(0)
+	}
 	words := make([]uint64, (searchArgsSize+bufferSize)/8) // words, because the kernel wants it aligned
 	for {
 		args := (*searchArgsV2)(unsafe.Pointer(&words[0]))
 		args.key, args.bufSize = k, uint64(bufferSize)
-		args.key.nrItems = ^uint32(0)
 		err := ioctlAgain(f, iocTreeSearchV2, unsafe.Pointer(&words[0]))
 		if err == unix.EOVERFLOW && bufferSize < bufferMax {
 			bufferSize *= 16
@@ -49,7 +55,7 @@ func search(f *os.File, k searchKey, bufferSize int, each func(item) error) erro
 		if err != nil {
 			return err
 		}
-		if !k.startAfter(last) {
+		if first || !k.startAfter(last) {
 			return nil
 		}
 	}

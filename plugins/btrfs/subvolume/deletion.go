@@ -119,7 +119,7 @@ func (d *deletion) fresh(ctx context.Context, item doomed) error {
 	if err := d.m.observeSubvolumes(d.f); err != nil {
 		return err
 	}
-	if err := d.m.observeGuards(d.h, d.f); err != nil {
+	if err := d.m.observeGuards(d.h, d.f, d.f.MountedSubvolumes); err != nil {
 		return err
 	}
 	return d.checked()

@@ -18,20 +18,22 @@ type machine struct {
 	uuid, label string
 	readOnly    bool // the whole filesystem
 
-	subvolumes []subvolume             // all but the top level, sorted by path
-	defaultID  uint64                  // mounted when no subvolume is asked for
-	mounted    map[uint64]string       // where a subvolume is mounted, by ID
-	state      state                   // what .coppice says
-	switches   []string                // hold switches that are on, in words
-	unsynced   string                  // why the system's clock can't be believed; "" if it can
-	now        time.Time               // what the system's clock said
-	heldPaths  map[string]volume.Holds // holds on what is planned
-	sources    []source                // of the inputs, in their order
-	things     map[string]thing        // what is at the paths that a plan asks for
-	folders    map[string]listing      // content of the folders that a plan asks for
-	byPath     map[string]int          // index in subvolumes
-	byUUID     map[kernel.UUID]int     // index in subvolumes
-	parents    map[uint64]bool         // IDs of the subvolumes that others lie in
+	subvolumes []subvolume         // all but the top level, sorted by path
+	defaultID  uint64              // mounted when no subvolume is asked for
+	mounted    map[uint64]string   // where a subvolume is mounted, by ID
+	state      state               // what .coppice says
+	switches   []string            // hold switches that are on, in words
+	unsynced   string              // why the system's clock can't be believed; "" if it can
+	now        time.Time           // what the system's clock said
+	sources    []source            // of the inputs, in their order
+	things     map[string]thing    // what is at the paths that a plan asks for
+	folders    map[string]listing  // content of the folders that a plan asks for
+	dirs       map[string]bool     // directories that earlier steps have planned, for their snapshots
+	byPath     map[string]int      // index in subvolumes
+	byUUID     map[kernel.UUID]int // index in subvolumes
+	parents    map[uint64]bool     // IDs of the subvolumes that others lie in
+
+	heldPaths map[string]volume.Holds // holds that earlier steps put on what they plan
 }
 
 // subvolume is one that exists or is planned.
@@ -99,7 +101,7 @@ type listing struct {
 
 // settle works out what follows from the observed facts. It is called again whenever they have changed.
 func (m *machine) settle() {
-	slices.SortFunc(m.subvolumes, func(a, b subvolume) int { return strings.Compare(a.Path, b.Path) })
+	m.subvolumes = sortedByPath(m.subvolumes)
 	m.byPath = make(map[string]int, len(m.subvolumes))
 	m.byUUID = make(map[kernel.UUID]int, len(m.subvolumes))
 	m.parents = map[uint64]bool{}
@@ -120,15 +122,35 @@ func (m *machine) settle() {
 	}
 }
 
+// Why subvolumes are not managed, of those too that are only planned.
+const (
+	unrecorded = "coppice has no record of having taken it"
+	writable   = "it is writable"
+)
+
+// sortedByPath moves each subvolume once, as they are large.
+func sortedByPath(all []subvolume) []subvolume {
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return strings.Compare(all[i].Path, all[j].Path) })
+	sorted := make([]subvolume, len(all))
+	for to, from := range order {
+		sorted[to] = all[from]
+	}
+	return sorted
+}
+
 // judge finds the source of a snapshot that coppice took, and why it is not managed.
 func (m *machine) judge(s kernel.Subvolume) (source, unmanaged string) {
 	known, ok := m.state.catalogue.find(s)
 	stamp, strict := parseStamp(path.Base(s.Path))
 	switch {
 	case !ok:
-		return "", "coppice has no record of having taken it"
+		return "", unrecorded
 	case !s.ReadOnly:
-		return known.Source, "it is writable"
+		return known.Source, writable
 	case known.Writable:
 		return known.Source, "it was taken to be written to"
 	case !strict:
@@ -166,7 +188,17 @@ func (m *machine) withUUID(id kernel.UUID) (subvolume, bool) {
 // earlier step deletes, or that came between two looks.
 func (m *machine) other(path string) (kernel.EntryType, bool) {
 	t := m.things[path]
+	if _, sub := m.at(path); !sub && !t.found && m.dirs[path] {
+		return kernel.EntryDir, true
+	}
 	return t.kind, t.found && t.kind != kernel.EntrySubvolume
+}
+
+// folder is the content of a folder, which an earlier step may have planned.
+func (m *machine) folder(path string) listing {
+	l := m.folders[path]
+	l.found = l.found || m.dirs[path]
+	return l
 }
 
 // snapshotsOf returns the managed snapshots of a source in its folder, sorted by path.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -20,6 +21,7 @@ type look struct {
 	paths     []string // only the subvolumes at these paths; nil: all
 	clock     bool     // whether the system's clock can be believed
 	guards    bool     // default subvolume, mounts, holds, switches, clock
+	planning  bool     // nothing is changed on the strength of this look alone: the mounts may be looked at meanwhile, not last
 	prior     []sdk.Change
 }
 
@@ -28,6 +30,10 @@ func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l look) (
 	m := &machine{uuid: f.UUID().String()}
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	mounted := f.MountedSubvolumes
+	if l.guards && l.planning { // it reads about every process of the machine
+		mounted = soon(mounted)
 	}
 	var err error
 	if m.label, err = f.Label(); err != nil {
@@ -41,7 +47,7 @@ func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l look) (
 		return nil, volume.Explain("", err)
 	}
 	if l.paths != nil {
-		err = m.observePaths(f, l.paths)
+		err = m.observePaths(f, l.paths, l.planning)
 	} else {
 		err = m.observeSubvolumes(f)
 	}
@@ -49,7 +55,7 @@ func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l look) (
 		return nil, err
 	}
 	if l.guards {
-		if err := m.observeGuards(h, f); err != nil {
+		if err := m.observeGuards(h, f, mounted); err != nil {
 			return nil, err
 		}
 	}
@@ -73,10 +79,15 @@ func (m *machine) observeSubvolumes(f *kernel.Filesystem) error {
 	return nil
 }
 
-func (m *machine) observePaths(f *kernel.Filesystem, paths []string) error {
+// observePaths looks for subvolumes at paths. For a plan a path with a link in it, or that can't be one, leads to none:
+// observeThings tells why.
+func (m *machine) observePaths(f *kernel.Filesystem, paths []string, planning bool) error {
 	for _, p := range paths {
 		s, found, err := f.AtPath(p)
-		if err != nil {
+		switch {
+		case planning && (errors.Is(err, kernel.ErrSymlink) || errors.Is(err, kernel.ErrInvalid)):
+			continue
+		case err != nil:
 			return volume.Explain("", err)
 		}
 		if found {
@@ -87,18 +98,25 @@ func (m *machine) observePaths(f *kernel.Filesystem, paths []string) error {
 	return nil
 }
 
-// observeGuards reads what keeps a subvolume from being deleted.
-func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem) error {
+// soon begins something at once. The function that it returns waits for the result.
+func soon[T any](do func() (T, error)) func() (T, error) {
+	result := sync.OnceValues(do)
+	go func() { _, _ = result() }()
+	return result
+}
+
+// observeGuards reads what keeps a subvolume from being deleted. mounted is f.MountedSubvolumes, maybe begun before.
+func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem, mounted func() (map[uint64]kernel.MountedAt, error)) error {
 	var err error
 	if m.defaultID, err = f.Default(); err != nil {
 		return volume.Explain("", err)
 	}
-	mounted, err := f.MountedSubvolumes()
+	found, err := mounted()
 	if err != nil {
 		return volume.Explain("", err)
 	}
-	m.mounted = make(map[uint64]string, len(mounted))
-	for id, where := range mounted {
+	m.mounted = make(map[uint64]string, len(found))
+	for id, where := range found {
 		m.mounted[id] = mountedAt(where)
 	}
 	m.state.holds, m.state.unheld = volume.ReadHolds(f)
@@ -150,11 +168,12 @@ func (m *machine) observeThings(f *kernel.Filesystem, paths ...string) {
 }
 
 // observeSources finds out which subvolumes the inputs of that name mean.
-func (m *machine) observeSources(f *kernel.Filesystem, input string, given []sdk.Subvolume) {
-	m.sources = make([]source, len(given))
+func observeSources(f *kernel.Filesystem, input string, given []sdk.Subvolume) []source {
+	sources := make([]source, len(given))
 	for i, g := range given {
-		m.sources[i] = observeSource(f, volume.At(input, i), string(g))
+		sources[i] = observeSource(f, volume.At(input, i), string(g))
 	}
+	return sources
 }
 
 func observeSource(f *kernel.Filesystem, input, given string) source {

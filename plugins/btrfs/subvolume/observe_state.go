@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -46,17 +48,40 @@ func readState(f *kernel.Filesystem, l look) (state, error) {
 			return s, err
 		}
 	}
-	for _, name := range names {
-		r, err := readRecord(dir, name)
+	for i, r := range readRecords(dir, names) {
 		switch {
-		case err == nil:
-			s.catalogue.add(name, r)
-		case !errors.Is(err, kernel.ErrNotFound):
-			s.corrupt = append(s.corrupt, err)
-			s.broken[name] = err
+		case r.err == nil:
+			s.catalogue.add(names[i], r.record)
+		case !errors.Is(r.err, kernel.ErrNotFound):
+			s.corrupt = append(s.corrupt, r.err)
+			s.broken[names[i]] = r.err
 		}
 	}
 	return s, nil
+}
+
+// readers is how many records are read at the same time: first thing after a boot each waits for the disk.
+const readers = 4
+
+type readResult struct {
+	record
+	err error
+}
+
+// readRecords reads records, of which there is one for each run that took snapshots, in the order of the names.
+func readRecords(dir *kernel.Dir, names []string) []readResult {
+	all := make([]readResult, len(names))
+	var next atomic.Int64
+	var reading sync.WaitGroup
+	for range min(readers, len(names)) {
+		reading.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(names)); i = next.Add(1) - 1 {
+				all[i].record, all[i].err = readRecord(dir, names[i])
+			}
+		})
+	}
+	reading.Wait()
+	return all
 }
 
 // newestTrusted is the instant of the newest record that was written with a trusted clock, but the one of that name; zero

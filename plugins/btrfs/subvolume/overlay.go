@@ -47,7 +47,9 @@ func (m *machine) overlay(prior []sdk.Change) {
 		case sdk.Create:
 			taken := func(s subvolume) bool { return s.Path == c.Resource.Name }
 			if !slices.ContainsFunc(m.subvolumes, taken) {
-				m.subvolumes = append(m.subvolumes, plannedSubvolume(c))
+				s := plannedSubvolume(c)
+				m.subvolumes = append(m.subvolumes, s)
+				m.planDirs(s)
 			}
 		case sdk.Delete:
 			m.subvolumes = slices.DeleteFunc(m.subvolumes, func(s subvolume) bool {
@@ -61,20 +63,37 @@ func (m *machine) overlay(prior []sdk.Change) {
 	}
 }
 
+// planDirs notes the directories that come with a planned snapshot. They stay when a later step deletes it.
+func (m *machine) planDirs(s subvolume) {
+	if s.source == "" {
+		return // only snapshots bring their folders with them
+	}
+	if m.dirs == nil {
+		m.dirs = map[string]bool{}
+	}
+	for dir := volume.ParentOf(s.Path); dir != ""; dir = volume.ParentOf(dir) {
+		m.dirs[dir] = true
+	}
+}
+
 // plannedSubvolume reads what a change says of the subvolume that it would create.
 func plannedSubvolume(c sdk.Change) subvolume {
 	var a attributes
 	if json.Unmarshal(c.After, &a) != nil {
 		a = attributes{} // of another plugin: nothing is known but that it is there
 	}
-	s := subvolume{planned: true, source: a.Source, unmanaged: "it is no snapshot of coppice"}
+	s := subvolume{planned: true, source: a.Source, unmanaged: unrecorded}
 	s.Path = c.Resource.Name
 	s.ReadOnly = a.ReadOnly
 	s.OTime = a.Created.UTC()
 	s.OTransID = plannedSeq
 	s.ParentUUID, _ = kernel.ParseUUID(a.ParentUUID)
-	if a.Managed && a.Source != "" {
+	switch {
+	case a.Source == "":
+	case a.Managed:
 		s.unmanaged = ""
+	case !a.ReadOnly:
+		s.unmanaged = writable
 	}
 	return s
 }

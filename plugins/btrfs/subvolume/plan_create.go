@@ -68,14 +68,14 @@ func (m *machine) creatable(input, path string) error {
 	}
 	parent := volume.ParentOf(path)
 	if _, ok := m.at(parent); !ok && parent != "" {
-		t := m.things[parent]
-		switch {
-		case t.err != nil:
-			return volume.Explain(input, t.err)
-		case !t.found || t.kind == kernel.EntrySubvolume:
+		kind, there := m.other(parent)
+		switch err := m.things[parent].err; {
+		case err != nil:
+			return volume.Explain(input, err)
+		case !there:
 			return volume.Invalid(input, "make it first, with btrfs.create or mkdir", "the parent folder %q does not exist", parent)
-		case t.kind != kernel.EntryDir:
-			return sdk.InvalidInput(input, "the parent folder %q is a %v", parent, t.kind)
+		case kind != kernel.EntryDir:
+			return sdk.InvalidInput(input, "the parent folder %q is a %v", parent, kind)
 		}
 	}
 	if t := m.things[path]; t.err != nil {

@@ -50,7 +50,7 @@ func pruneSources(m *machine, into string) []pruneSource {
 			}
 		})
 		for _, s := range m.subvolumes {
-			if s.managed() && volume.ParentOf(s.Path) == into+"/"+folderOf(s.source) {
+			if (s.managed() || s.planned && s.source != "") && volume.ParentOf(s.Path) == into+"/"+folderOf(s.source) {
 				add(s.source, "")
 			}
 		}
@@ -144,7 +144,7 @@ func (p *pruner) run() {
 		}
 	}
 	sources := pruneSources(p.m, p.into)
-	if len(sources) == 0 && len(p.m.sources) == 0 && !p.m.folders[p.into].found {
+	if len(sources) == 0 && len(p.m.sources) == 0 && !p.m.folder(p.into).found {
 		p.planned.Diagnostics = append(p.planned.Diagnostics, volume.Warn("", "there is no folder %q, so there is nothing to prune", p.into))
 	}
 	seen := map[string]bool{}
@@ -160,7 +160,7 @@ func (p *pruner) run() {
 
 // source decides about the snapshots of one source, and reports whether its folder could be looked at.
 func (p *pruner) source(s pruneSource) bool {
-	folder := p.m.folders[s.folder]
+	folder := p.m.folder(s.folder)
 	snapshots := p.m.snapshotsOf(s.name, s.folder)
 	switch {
 	case folder.err != nil:

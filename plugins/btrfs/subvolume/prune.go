@@ -48,11 +48,11 @@ func pruneAction(h volume.Host) sdk.Action {
 				return none, err
 			}
 			defer f.Close()
-			m, err := observe(ctx, h, f, look{catalogue: true, guards: true, prior: c.Prior})
+			m, err := observe(ctx, h, f, look{catalogue: true, guards: true, planning: true, prior: c.Prior})
 			if err != nil {
 				return none, err
 			}
-			m.observeSources(f, "sources", in.Sources)
+			m.sources = observeSources(f, "sources", in.Sources)
 			m.observeFolders(f, into)
 			if m.folders[into].err == nil {
 				for _, s := range pruneSources(m, into) {

@@ -82,7 +82,7 @@ func (s *Shelf) Sources(f *kernel.Filesystem, folder string, given []sdk.Subvolu
 		}
 		return slices.Sorted(maps.Keys(names)), nil
 	}
-	s.m.observeSources(f, "sources", given)
+	s.m.sources = observeSources(f, "sources", given)
 	var all []string
 	var errs []error
 	for i, src := range s.m.sources {

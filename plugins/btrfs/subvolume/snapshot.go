@@ -2,6 +2,7 @@ package subvolume
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
@@ -48,9 +49,23 @@ func snapshotAction(h volume.Host) sdk.Action {
 	})
 }
 
+// observeForSnapshot looks at what the plan is about alone: with thousands of snapshots a look at all of them would take
+// longer than the rest of it.
 func observeForSnapshot(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *sdk.Call, in SnapshotInput, into string) (*machine, error) {
 	stamp := stampOf(c.Instant)
-	m, err := observe(ctx, h, f, look{record: recordName(stamp, c.Run), clock: true, newest: true, prior: c.Prior})
+	sources := observeSources(f, "sources", in.Sources)
+	things := []string{into}
+	for _, s := range sources {
+		if s.problem == nil && !s.missing {
+			folder := into + "/" + folderOf(s.path)
+			things = append(things, s.path, folder, folder+"/"+stamp)
+		}
+	}
+	paths := slices.Clone(things)
+	for around := volume.ParentOf(into); around != ""; around = volume.ParentOf(around) {
+		paths = append(paths, around)
+	}
+	m, err := observe(ctx, h, f, look{record: recordName(stamp, c.Run), clock: true, newest: true, paths: paths, planning: true, prior: c.Prior})
 	if err != nil {
 		return nil, err
 	}
@@ -60,13 +75,21 @@ func observeForSnapshot(ctx context.Context, h volume.Host, f *kernel.Filesystem
 	if err := m.state.broken[recordName(stamp, c.Run)]; err != nil {
 		return nil, err
 	}
-	m.observeSources(f, "sources", in.Sources)
-	m.observeThings(f, into)
-	for _, s := range m.sources {
-		if s.problem == nil && !s.missing {
-			folder := into + "/" + folderOf(s.path)
-			m.observeThings(f, s.path, folder, folder+"/"+stamp)
+	m.sources = sources
+	m.observeThings(f, things...)
+	if m.noSource() { // then the error names what there is
+		if err := m.observeSubvolumes(f); err != nil {
+			return nil, err
 		}
+		m.overlay(c.Prior)
 	}
 	return m, nil
+}
+
+// noSource reports whether none of the sources is a subvolume.
+func (m *machine) noSource() bool {
+	return !slices.ContainsFunc(m.sources, func(s source) bool {
+		_, there := m.at(s.path)
+		return there
+	})
 }

@@ -2,7 +2,6 @@ package volume
 
 import (
 	"fmt"
-	"path"
 	"strings"
 	"unicode/utf8"
 
@@ -17,13 +16,8 @@ func Inside(folder, p string) bool {
 	return folder == "" || strings.HasPrefix(p, folder+"/")
 }
 
-// ParentOf is the path of what p lies in, "" for the top level.
-func ParentOf(p string) string {
-	if dir := path.Dir(p); dir != "." {
-		return dir
-	}
-	return ""
-}
+// ParentOf is the path of what p, a clean path, lies in; "" for the top level.
+func ParentOf(p string) string { return p[:max(strings.LastIndexByte(p, '/'), 0)] }
 
 // CleanPath reads a path from the top level out of an input. "" and "." are the top level.
 func CleanPath(input, given string) (string, *sdk.Error) {
