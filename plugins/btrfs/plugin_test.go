@@ -14,7 +14,8 @@ func TestDescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]sdk.Effect{
-		"create": sdk.Writes, "delete": sdk.Destroys, "list": sdk.Reads, "prune": sdk.Destroys, "snapshot": sdk.Writes, "usage": sdk.Reads,
+		"create": sdk.Writes, "delete": sdk.Destroys, "list": sdk.Reads, "prune": sdk.Destroys, "receive": sdk.Writes, "send": sdk.Writes,
+		"snapshot": sdk.Writes, "usage": sdk.Reads,
 	}
 	if len(d.Actions) != len(want) {
 		t.Errorf("%d actions", len(d.Actions))
