@@ -186,6 +186,30 @@ func TestTargetIsFull(t *testing.T) {
 	}
 }
 
+// A disk that has nothing to do with the transfer is free as soon as it is unmounted.
+func TestReceiverHasNoOtherMounts(t *testing.T) {
+	p := newPair(t)
+	p.Create("root")
+	p.big("root/big", 2)
+	p.take("root")
+	result := p.midway(t.Context(), nil, func() {
+		receivers := children(t, "receive --chroot")
+		for _, pid := range receivers {
+			mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+			if err != nil || strings.Contains(string(mounts), p.FS.Mount) {
+				t.Errorf("%v: %s", err, mounts)
+			}
+		}
+		if len(receivers) != 1 {
+			t.Errorf("%d receivers", len(receivers))
+		}
+	})
+	if sdk.HasErrors(result.Diagnostics) {
+		t.Error(rig.Told(result.Diagnostics))
+	}
+	p.sameContents()
+}
+
 func TestTargetIsUnmountedMeanwhile(t *testing.T) {
 	p := newPair(t)
 	p.Create("root")

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel/mountinfo"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 )
 
@@ -60,7 +62,7 @@ func startReceiver(ctx context.Context, f *kernel.Filesystem, folder string, inh
 	}
 	started := make(chan error)
 	go ownThread(func() {
-		err := enterNamespace(f, at)
+		err := enterNamespace(f, at, program)
 		if err == nil {
 			err = r.cmd.Start()
 		}
@@ -93,8 +95,8 @@ func ownThread(do func()) {
 	runtime.UnlockOSThread()
 }
 
-// enterNamespace gives the calling thread a mount namespace in which the top level is at a directory.
-func enterNamespace(f *kernel.Filesystem, at string) error {
+// enterNamespace gives the calling thread a mount namespace for a program, in which the top level is at a directory.
+func enterNamespace(f *kernel.Filesystem, at, program string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("cannot make a mount namespace: %w", err)
 	}
@@ -102,7 +104,31 @@ func enterNamespace(f *kernel.Filesystem, at string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("cannot make the mounts of a namespace its own: %w", err)
 	}
+	// Where mounts are private that does not reach this namespace, and a disk that is unmounted meanwhile would stay in use
+	// for as long as the program runs: it keeps no mount but what it needs.
+	mounts, err := mountinfo.ReadFile("/proc/thread-self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for _, m := range slices.Backward(mounts) {
+		if !programNeeds(m.MountPoint, program) {
+			_ = unix.Unmount(m.MountPoint, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) // what is below something else goes with it
+		}
+	}
 	return f.Attach(at)
+}
+
+// programNeeds reports whether a program and its libraries may be on a mount.
+func programNeeds(point, program string) bool {
+	if point == "/" || strings.HasPrefix(program, point+"/") {
+		return true
+	}
+	for _, dir := range []string{"/proc", "/dev", "/etc", "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix", "/gnu"} {
+		if point == dir || strings.HasPrefix(point, dir+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // feed passes a stream to the receiver and waits for its end. The error of the stream counts before that of the receiver,
