@@ -175,3 +175,32 @@ func TestBackupSurvivesCuts(t *testing.T) {
 		t.Errorf("a second run would do something:\n%s", out)
 	}
 }
+
+// "coppice receive" that waits for its other side ends when it is told to.
+func TestReceiveEnds(t *testing.T) {
+	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "receive"}}
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Its first reply says that it listens to signals.
+	if _, err := in.Write([]byte("{}\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 4096)); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Process.Signal(syscall.SIGTERM)
+	_ = c.Wait()
+	if code := c.ProcessState.ExitCode(); code != 143 {
+		t.Errorf("exit code %d", code)
+	}
+}

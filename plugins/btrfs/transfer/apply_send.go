@@ -212,11 +212,11 @@ func (s *sender) item(ctx context.Context, q queue, it item) (int64, error) {
 	if err != nil {
 		return 0, failed(err)
 	}
+	defer context.AfterFunc(ctx, func() { pipe.Close() })() // a read that hangs ends
 	m := newMeter(ctx, pipe, int64(s.in.RateLimit), s.all.teller(fmt.Sprintf("%s (%d of %d)", it.Path, s.all.count, s.all.of)))
 	limit := time.Duration(s.in.StallTimeout)
 	go m.watch(ctx, limit, func() {
 		stop(fmt.Errorf("%w: %v", errStalled, limit))
-		pipe.Close() // a read that hangs ends
 	})
 	_, err = s.place.keep(ctx, j, m)
 	pipe.Close() // if it is not at its end, the kernel's next write fails

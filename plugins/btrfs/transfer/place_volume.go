@@ -293,7 +293,7 @@ func (p *volumePlace) putInPlace(c claim, name string, s kernel.Subvolume, j job
 	if err := p.f.RenameInFolder(c.Folder, c.Temp, j.Stamp); err != nil {
 		return err
 	}
-	if err := p.f.Sync(); err != nil {
+	if err := volume.SyncFolder(p.f, c.Folder); err != nil {
 		return err
 	}
 	return p.f.Remove(claimsFolder + "/" + name)
@@ -313,7 +313,8 @@ func (p *volumePlace) undo(ctx context.Context, c claim, name string) error {
 				return err
 			}
 		}
-		if err := p.f.Sync(); err != nil {
+		// Not a sync of everything: much may have been written, and who has cancelled waits for this.
+		if err := volume.SyncFolder(p.f, c.Folder); err != nil {
 			return err
 		}
 		if err := p.f.Remove(claimsFolder + "/" + name); err != nil {

@@ -28,8 +28,7 @@ func Serve(ctx context.Context, h volume.Host, under string, in io.Reader, out i
 		}
 	}()
 	for {
-		var q request
-		err := readLine(s.in, &q)
+		q, err := s.next(ctx)
 		if err == io.EOF {
 			return nil
 		}
@@ -47,6 +46,26 @@ func Serve(ctx context.Context, h volume.Host, under string, in io.Reader, out i
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+	}
+}
+
+// next waits for a request. At the end of ctx it returns although a read may go on: standard input can't be woken up.
+func (s *server) next(ctx context.Context) (request, error) {
+	type got struct {
+		q   request
+		err error
+	}
+	read := make(chan got, 1)
+	go func() {
+		var g got
+		g.err = readLine(s.in, &g.q)
+		read <- g
+	}()
+	select {
+	case g := <-read:
+		return g.q, g.err
+	case <-ctx.Done():
+		return request{}, context.Cause(ctx)
 	}
 }
 
@@ -137,6 +156,7 @@ func (s *server) keep(ctx context.Context, j job, stall time.Duration) (k kept, 
 		write.CloseWithError(err) // nil: EOF
 		frames <- err
 	}()
+	defer context.AfterFunc(ctx, func() { write.CloseWithError(context.Cause(ctx)) })()
 	m := newMeter(ctx, read, 0, nil)
 	go m.watch(ctx, stall, func() {
 		err := fmt.Errorf("%w: %v", errStalled, stall)
