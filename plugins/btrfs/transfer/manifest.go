@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
@@ -73,34 +74,52 @@ func readManifest(dir, stamp string) (manifest, error) {
 	return m, nil
 }
 
-// chain is the copies of one folder as files: only those from which a snapshot can be made, so with everything that they have
-// the changes to.
-func chain(dir string, all []manifest) []manifest {
+// usable returns those of the copies of one folder, as files, from which a snapshot can be made, with all that they have the
+// changes to; and how many files each of them takes, by UUID.
+func usable(dir string, all []manifest) ([]manifest, map[kernel.UUID]int) {
 	byUUID := map[kernel.UUID]manifest{}
 	for _, m := range all {
 		if st, err := os.Lstat(filepath.Join(dir, m.Stamp+streamSuffix)); err == nil && st.Mode().IsRegular() && st.Size() == m.Bytes {
 			byUUID[m.UUID] = m
 		}
 	}
+	needs := map[kernel.UUID]int{} // 0: not usable
+	var count func(kernel.UUID) int
+	count = func(id kernel.UUID) int {
+		if n, known := needs[id]; known {
+			return n
+		}
+		needs[id] = 0 // until it is known: whatever runs in a circle is not usable
+		m, there := byUUID[id]
+		if !there {
+			return 0
+		}
+		before := 0
+		if !m.Parent.IsZero() {
+			if before = count(m.Parent); before == 0 {
+				return 0
+			}
+		}
+		needs[id] = before + 1
+		return before + 1
+	}
 	var whole []manifest
 	for _, m := range all {
-		if _, ok := upTo(byUUID, m.UUID); ok {
+		if count(m.UUID) > 0 {
 			whole = append(whole, m)
 		}
 	}
-	return whole
+	return whole, needs
 }
 
-// upTo returns what it takes to make a snapshot, a full one first; false when a part of it is missing.
-func upTo(all map[kernel.UUID]manifest, id kernel.UUID) ([]manifest, bool) {
+// upTo returns what it takes to make a snapshot of usable ones, a full one first.
+func upTo(all map[kernel.UUID]manifest, id kernel.UUID) []manifest {
 	var way []manifest
 	for !id.IsZero() {
-		m, ok := all[id]
-		if !ok || len(way) > len(all) {
-			return nil, false
-		}
-		way = append([]manifest{m}, way...)
+		m := all[id]
+		way = append(way, m)
 		id = m.Parent
 	}
-	return way, len(way) > 0
+	slices.Reverse(way)
+	return way
 }

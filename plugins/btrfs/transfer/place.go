@@ -51,7 +51,7 @@ type replica struct {
 	Path   string
 	Origin kernel.UUID
 	UUID   kernel.UUID // btrfs only
-	Bytes  int64       // files only
+	Needs  int         // files only: how many files it takes to make the snapshot
 }
 
 // remnant is what a transfer that was cut off has left.

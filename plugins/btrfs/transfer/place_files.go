@@ -57,12 +57,12 @@ func (p *filePlace) observe(_ context.Context, q query) (content, error) {
 	}
 	c.ReadOnly = st.Flags&unix.ST_RDONLY != 0
 	for _, folder := range q.Folders {
-		all, remnants, taken, err := readFiles(filepath.Join(p.dir, folder))
+		all, needs, remnants, taken, err := readFiles(filepath.Join(p.dir, folder))
 		if err != nil {
 			return c, err
 		}
 		for _, m := range all {
-			c.Copies[folder] = append(c.Copies[folder], replica{Name: m.Stamp, Origin: m.UUID, Bytes: m.Bytes,
+			c.Copies[folder] = append(c.Copies[folder], replica{Name: m.Stamp, Origin: m.UUID, Needs: needs[m.UUID],
 				Path: filepath.Join(p.dir, folder, m.Stamp+streamSuffix)})
 		}
 		c.Taken[folder] = taken
@@ -71,15 +71,15 @@ func (p *filePlace) observe(_ context.Context, q query) (content, error) {
 	return c, nil
 }
 
-// readFiles reads the folder of one source: what can be used, what a transfer that was cut off has left, and the stamps that
-// something else stands in the way of.
-func readFiles(dir string) (all []manifest, remnants []remnant, taken []string, err error) {
+// readFiles reads the folder of one source: what can be used and how many files each of it takes, what a transfer that was
+// cut off has left, and the stamps that something else stands in the way of.
+func readFiles(dir string) (all []manifest, needs map[kernel.UUID]int, remnants []remnant, taken []string, err error) {
 	entries, err := os.ReadDir(dir) // sorted
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil, nil
+		return nil, nil, nil, nil, nil
 	}
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("cannot read the folder %q: %w", dir, err)
+		return nil, nil, nil, nil, fmt.Errorf("cannot read the folder %q: %w", dir, err)
 	}
 	described := map[string]bool{}
 	for _, e := range entries {
@@ -110,7 +110,8 @@ func readFiles(dir string) (all []manifest, remnants []remnant, taken []string, 
 			remnants = append(remnants, remnant{Path: path})
 		}
 	}
-	return chain(dir, all), remnants, taken, nil
+	all, needs = usable(dir, all)
+	return all, needs, remnants, taken, nil
 }
 
 // lockFile opens a file and locks it; the lock ends with the file.

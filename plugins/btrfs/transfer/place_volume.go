@@ -368,7 +368,7 @@ func moveHold(f *kernel.Filesystem, to kernel.UUID, from []kernel.UUID, h volume
 		}
 	}
 	for _, id := range from {
-		if id == to {
+		if _, held := holds[id].Of(h.Who); id == to || !held {
 			continue
 		}
 		if err := volume.WriteHolds(f, id, holds[id].Without(h.Who)); err != nil {

@@ -112,7 +112,7 @@ func (p *receivePlanner) source(source string) *sdk.Error {
 	for _, m := range files {
 		byUUID[m.UUID] = m
 	}
-	way, _ := upTo(byUUID, want.UUID) // readFiles has left out those that have none
+	way := upTo(byUUID, want.UUID)
 	folder := subvolume.FolderOf(source)
 	copies := p.there.Copies[folder]
 	newest := ReceivedSnapshot{Source: source, Path: p.there.Folder + "/" + folder + "/" + want.Stamp}

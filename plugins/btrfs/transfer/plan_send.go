@@ -195,8 +195,10 @@ func (p *sendPlanner) source(src shelved) {
 	}
 	q := queue{Source: src.name, Folder: src.folder, Hold: -1, HoldCopy: -1}
 	var last *subvolume.Snapshot // what the place has in the end
+	needs := 0                   // how many files that takes
 	if common >= 0 {
 		last = &src.snapshots[common]
+		needs = copies[last.Origin()].Needs
 		p.planned.Kept = append(p.planned.Kept, sdk.Kept{Resource: p.copyResource(copies[last.Origin()].Path, copies[last.Origin()].UUID), Reason: "the newest that is there already"})
 	}
 	for i := range missing {
@@ -207,9 +209,13 @@ func (p *sendPlanner) source(src shelved) {
 			p.planned.Diagnostics = append(p.planned.Diagnostics, volume.ItemError(err))
 			break // those after it would be sent, and it would never be
 		}
-		f := p.send(&q, *s, last)
-		fact.Send = append(fact.Send, f)
+		parent := last
+		if p.s.content.Kind == "files" && p.in.FullEvery > 0 && needs >= p.in.FullEvery {
+			parent, needs = nil, 0
+		}
+		fact.Send = append(fact.Send, p.send(&q, *s, parent))
 		last = s
+		needs++
 	}
 	if last != nil {
 		p.hold(&q, src, *last)

@@ -63,7 +63,7 @@ func readLibrary(dir string) (library, error) {
 		if !e.IsDir() {
 			continue
 		}
-		all, _, _, err := readFiles(filepath.Join(dir, e.Name()))
+		all, _, _, _, err := readFiles(filepath.Join(dir, e.Name()))
 		if err != nil {
 			return l, volume.Explain("/from", err)
 		}

@@ -246,6 +246,40 @@ func TestCopiesExpireByTheSendersTime(t *testing.T) {
 	rig.Same(t, "changes", rig.Names(again.Changes), []string{})
 }
 
+// A chain of files does not grow for ever.
+func TestFullEvery(t *testing.T) {
+	p := newPair(t)
+	p.Create("root")
+	dir := t.TempDir()
+	in := rig.Inputs{"to": "file:" + dir, "full_every": 3}
+	var full []bool
+	for range 4 {
+		p.take("root")
+		p.take("root")
+		_, out := p.send(in)
+		for _, s := range out.Sent {
+			full = append(full, s.Parent == "")
+		}
+	}
+	rig.Same(t, "which are full", full, []bool{true, false, false, true, false, false, true, false})
+	// What is before the last full one is not needed any more.
+	entries, err := os.ReadDir(filepath.Join(dir, "root"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries[:12] {
+		if err := os.Remove(filepath.Join(dir, "root", e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan, _ := p.Run(p.next("receive", rig.Inputs{"filesystem": p.other.Mount, "from": dir, "into": "to"}))
+	if len(plan.Changes) != 2 {
+		t.Error(rig.Show(plan.Changes))
+	}
+	again := p.Plan(p.next("send", p.to(in)))
+	rig.Same(t, "changes of a second run", rig.Names(again.Changes), []string{})
+}
+
 // Copies can be sent on: they are the same snapshots.
 func TestCopiesAreSentOn(t *testing.T) {
 	p := newPair(t)

@@ -15,6 +15,7 @@ type SendInput struct {
 	What         string          `json:"what" default:"all" enum:"all|newest" doc:"Which of the snapshots that are newer than the newest common one are sent: all, or the newest."`
 	Max          int             `json:"max" default:"0" min:"0" doc:"Send at most this many snapshots of a source, the oldest; the others wait for the next run. 0: no limit."`
 	Full         string          `json:"full" default:"first" enum:"first|allow" doc:"When a snapshot may be sent in full, because the target has none that it could be sent as changes to: only if none of the source was ever sent there, or always."`
+	FullEvery    int             `json:"full_every" default:"0" min:"0" doc:"For files: send every Nth snapshot of a source in full, so that making one again takes at most N files, and all files before a full one can be deleted. 0: only the first."`
 	Verify       string          `json:"verify" default:"received" enum:"received|content" doc:"received: every part of the stream has the right checksum, and the kernel says that the copy is whole. content: the copy and the snapshot are read besides, and compared."`
 	OnAbsent     string          `json:"on_absent" default:"fail" enum:"fail|skip" doc:"What a target that is not there means: an error, or a warning. In both cases nothing is changed and every hold stays."`
 	HoldFor      sdk.Duration    `json:"hold_for" default:"0s" doc:"For how long the newest common snapshot is held for the target after each transfer; 0s: until there is a newer one, however long the target is away."`

@@ -20,7 +20,7 @@ func sendAction(h volume.Host) sdk.Action {
 			"are newer than the newest common one are sent: what was expired on the target stays expired.\n\n" +
 			"A target is a folder. On a btrfs a copy is a read-only snapshot <folder>/<source>/<stamp> there, which btrfs.prune expires as it does those that " +
 			"were taken there, by the time at which the original was taken. With file: it is <folder>/<source>/<stamp>.btrfs, the stream, and a " +
-			"description beside it; btrfs.receive makes snapshots of them again. Coppice deletes none of these files: each is needed for all after it. " +
+			"description beside it; btrfs.receive makes snapshots of them again. Coppice deletes none of these files: each is needed for those after it, up to the next full one. " +
 			"With ssh:// the other machine needs coppice and btrfs-progs.\n\n" +
 			"A copy has a temporary name until it is whole: every checksum of the stream is right, the kernel says that it was received, and, with verify: content, " +
 			"its content is the same. What a transfer that was cut off has left is removed by the next one. The newest " +
