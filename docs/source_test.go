@@ -83,6 +83,13 @@ var jsonDocuments = []structure{
 	{"Steps of a playbook", "../cmd/coppice/show.go", "shownStep", "An element of `steps`."},
 	{"coppice.runs", "../cmd/coppice/runs.go", "listedRun", "`coppice runs --json`. The list is under `runs`; its elements have the fields below. " +
 		"`coppice runs show RUN --json` prints the record of a run as it is, one event a line."},
+	{"coppice.simulation", "../runner/simulate/simulate.go", "Result", "`coppice simulate PLAYBOOK --json`. It is under `simulation`:"},
+	{"Virtual runs", "../runner/simulate/simulate.go", "Run", "An element of `runs`."},
+	{"Deletions of a virtual run", "../runner/simulate/simulate.go", "Deletion", "An element of `deleted`."},
+	{"Groups of resources", "../runner/simulate/simulate.go", "Group", "An element of `groups`: the resources of one type in one folder."},
+	{"Resources of a group", "../runner/simulate/simulate.go", "Existing", "An element of `resources`: one that exists at the end."},
+	{"Reasons in a group", "../runner/simulate/simulate.go", "Keeper", "An element of `keepers`: a kind of reasons for which resources of the group stay."},
+	{"Told in a simulation", "../runner/simulate/simulate.go", "Told", "An element of `warnings` and `failures`: each different text once, at most 50 of them."},
 	{"coppice.plugins", "../cmd/coppice/plugin.go", "row", "`coppice plugin list --json`. The list is under `plugins`; its elements have:"},
 	{"coppice.descriptions", "../sdk/plugin.go", "Description", "`coppice explain --json`, and `coppice explain PLUGIN --json` with one plugin. The list is under `plugins`; its elements have:"},
 	{"Actions of a plugin", "../sdk/plugin.go", "Info", "An element of `actions`. `coppice explain PLUGIN.ACTION --json` prints one alone, under `action`, as format `coppice.action`."},
@@ -258,6 +265,18 @@ func kindOf(e ast.Expr) string {
 			return "[step](#steps-of-a-playbook)"
 		case e.Name == "stepDiagnostic":
 			return "[diagnostic](#diagnostics-of-a-plan)"
+		case e.Name == "Run":
+			return "[run](#virtual-runs)"
+		case e.Name == "Deletion":
+			return "[deletion](#deletions-of-a-virtual-run)"
+		case e.Name == "Group":
+			return "[group](#groups-of-resources)"
+		case e.Name == "Existing":
+			return "[resource](#resources-of-a-group)"
+		case e.Name == "Keeper":
+			return "[reason](#reasons-in-a-group)"
+		case e.Name == "Told":
+			return "[text](#told-in-a-simulation)"
 		}
 		return "string" // an enumeration
 	}

@@ -26,6 +26,7 @@ type Call struct {
 	Run, Step string
 	Instant   time.Time // the run's one instant, UTC; use it, not the clock
 	Prior     []Change  // planned by earlier steps and not yet made
+	Virtual   Virtual   // of a simulation; in Plan only
 
 	mu   sync.Mutex
 	emit func(Event)
@@ -37,7 +38,7 @@ type Call struct {
 }
 
 func newCall(r Request, emit func(Event)) *Call {
-	return &Call{Run: r.Run, Step: r.Step, Instant: r.Instant.UTC(), Prior: r.Prior, emit: emit}
+	return &Call{Run: r.Run, Step: r.Step, Instant: r.Instant.UTC(), Prior: r.Prior, Virtual: r.Virtual, emit: emit}
 }
 
 // Done says that the change with this index in the plan has been made. Call it

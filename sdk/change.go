@@ -1,6 +1,9 @@
 package sdk
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Kind says what a change does to its resource.
 type Kind string
@@ -31,6 +34,9 @@ type Change struct {
 	Summary string `json:"summary,omitempty"`
 	// Reason says why: "older than 30d, no rule keeps it".
 	Reason string `json:"reason,omitempty"`
+	// Conditional says why Apply may turn out not to make the change: "only while less than 10 % is free". "" when it will.
+	// The conditional changes of a plan are all that may come besides the others; no later step counts on them.
+	Conditional string `json:"conditional,omitempty"`
 	// Before and After are JSON objects of the resource's attributes; absent where
 	// it does not exist.
 	Before json.RawMessage `json:"before,omitempty"`
@@ -41,6 +47,10 @@ type Change struct {
 type Kept struct {
 	Resource Resource `json:"resource"`
 	Reason   string   `json:"reason"`
+	// Since is when the resource came to be; zero for one that does not come and go.
+	Since time.Time `json:"since,omitzero"`
+	// Until is from when nothing would keep it any more if nothing else changed; zero where that can't be told.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Plan is what an action has decided to do. It travels as JSON and can be stored.

@@ -63,7 +63,20 @@ type Request struct {
 	Instant time.Time       // the run's one instant
 	Inputs  json.RawMessage // JSON object
 	Prior   []Change        // planned by earlier steps and not yet made
+	Virtual Virtual         // of a simulation; Plan only
 }
+
+// Virtual says that a call belongs to a simulation: Plan is asked what it would decide at an instant that has not come, and
+// nobody will ask to apply it. The clock counts as right at the call's instant. Prior then also has what earlier virtual runs
+// have planned.
+type Virtual string
+
+// The kinds of simulation.
+const (
+	NotVirtual      Virtual = ""
+	VirtualExisting Virtual = "existing" // from what exists now
+	VirtualEmpty    Virtual = "empty"    // as if what earlier runs have made on this machine did not exist
+)
 
 // Event is what Apply tells while it works: one of Progress, Log and Done.
 type Event interface{ event() }

@@ -83,7 +83,7 @@ func (b *bench) all(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, row := range []func(context.Context, *worlds) error{b.take, b.list, b.expire, b.processes} {
+	for _, row := range []func(context.Context, *worlds) error{b.take, b.list, b.expire, b.retention, b.processes} {
 		if err := row(ctx, w); err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func bigRun(t *testing.T, steps string, hangUp bool, flags ...string) big {
 	}
 	peakFile := filepath.Join(b.dir, "peak")
 	c := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{"coppice", "run", b.playbook}, flags...),
-		Env: append(os.Environ(), "COPPICE_STATE_DIR="+b.dir, troubleEnv+"=1", peakEnv+"="+peakFile), Stderr: io.Discard}
+		Env: append(os.Environ(), "COPPICE_STATE_DIR="+b.dir, schemasVariable+"=", troubleEnv+"=1", peakEnv+"="+peakFile), Stderr: io.Discard}
 	out, err := c.StdoutPipe()
 	if err == nil {
 		err = c.Start()

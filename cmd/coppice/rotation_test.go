@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
 	"github.com/hbohlen/coppice/sdk"
@@ -158,11 +159,25 @@ func TestRotationOf1000(t *testing.T) {
 // of the superblock moves with every transaction.
 func digestOf(t *testing.T, fs *loopfs.Filesystem) string {
 	t.Helper()
-	// The kernel's cleaner writes too, some time after a deletion.
-	for _, command := range [][]string{{"btrfs", "subvolume", "sync", fs.Mount}, {"sync", "-f", fs.Mount}} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%q: %v\n%s", command, err, out)
+	// The kernel's cleaner writes too, some time after a deletion, or when it is woken.
+	top, err := kernel.Open(context.Background(), fs.Mount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer top.Close()
+	for looks := 0; looks < 40; looks++ { // one that is mounted stays
+		if err := top.Sync(); err != nil {
+			t.Fatal(err)
 		}
+		if left, err := top.Orphans(); err != nil {
+			t.Fatal(err)
+		} else if len(left) == 0 {
+			break
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	if err := top.Sync(); err != nil {
+		t.Fatal(err)
 	}
 	out, err := exec.Command("btrfs", "inspect-internal", "dump-super", fs.Loop[0]).Output()
 	if err != nil {

@@ -1,9 +1,10 @@
-// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, copies snapshots to other places,
-// and deletes snapshots that nothing keeps any more.
+// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, gives them their places and
+// properties, copies snapshots to other places, deletes snapshots that nothing keeps any more, and looks after the
+// filesystem as a whole.
 //
-// It deletes nothing but snapshots that it took or received itself, and those only by UUID, after having looked at them
-// again under the filesystem's lock. It never follows a symbolic link inside the filesystem. Only the actions that copy
-// snapshots start programs; package transfer says which.
+// By itself it deletes nothing but snapshots that it took or received; other subvolumes only by the one action that is for nothing else
+// (delete_tree). All go only by UUID, after having been looked at again under the filesystem's lock. It never follows a
+// symbolic link inside the filesystem. Only the actions that copy snapshots start programs; package transfer says which.
 //
 // Words:
 //
@@ -16,6 +17,8 @@
 //     with its creation time (or that of the snapshot it is a copy of, if it was received), in the catalogue. Everything else in a folder is foreign and left alone.
 //   - Hold: a file in .coppice/holds named by the UUID of a snapshot that must stay; the snapshot is pinned.
 //   - Hold switch: a file or kernel parameter that stops every deletion.
+//   - Upkeep: what is done to a filesystem as a whole. Its records are in .coppice/upkeep on the filesystem itself.
+//   - Due: the last time that something came to its end, by that record, is longer ago than asked for.
 //   - Planned: not there yet; an earlier step of a preview would make it.
 //
 // The actions are in subpackages by what they are about. In each of them the files have the same names: schema.go for inputs
@@ -25,6 +28,7 @@ package btrfs
 import (
 	"slices"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/layout"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/transfer"
 	"github.com/hbohlen/coppice/plugins/btrfs/upkeep"
@@ -41,8 +45,8 @@ func New() *sdk.Plugin {
 	return &sdk.Plugin{
 		Name:    "btrfs",
 		Version: Version,
-		Summary: "subvolumes and snapshots of btrfs filesystems",
+		Summary: "subvolumes, snapshots and upkeep of btrfs filesystems",
 		Locks:   h.Locks,
-		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), transfer.Actions(h)),
+		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), layout.Actions(h), transfer.Actions(h)),
 	}
 }

@@ -133,9 +133,18 @@ func (w *walk) predict(step *check.Step, plan *sdk.Plan, r *StepResult) any {
 	case r.Conditional != "":
 		w.cloud(step)
 	case w.preview():
-		w.prior = append(slices.Clip(w.prior), plan.Changes...)
+		certain := sure(plan.Changes)
+		w.prior = append(slices.Clip(w.prior), certain...)
+		if len(certain) < len(plan.Changes) {
+			w.cover(step)
+		}
 	}
 	return outputs
+}
+
+// sure are the changes that will be made if the step runs.
+func sure(all []sdk.Change) []sdk.Change {
+	return slices.DeleteFunc(slices.Clone(all), func(c sdk.Change) bool { return c.Conditional != "" })
 }
 
 // apply does what the plan says.
@@ -150,8 +159,10 @@ func (w *walk) apply(ctx context.Context, step *check.Step, request sdk.Request,
 		case sdk.Done:
 			if !made[e.Change] {
 				made[e.Change] = true
-				r.Made = append(r.Made, plan.Changes[e.Change])
-				w.emit(ChangeMade{Step: r.Step, Change: plan.Changes[e.Change]})
+				change := plan.Changes[e.Change]
+				change.Conditional = "" // it is made
+				r.Made = append(r.Made, change)
+				w.emit(ChangeMade{Step: r.Step, Change: change})
 			}
 		}
 	})
@@ -231,6 +242,9 @@ func stop(ctx context.Context, r *StepResult, err error) {
 // that only the run can tell. Outputs that do not fit their schema are an error.
 func (w *walk) decode(step *check.Step, data json.RawMessage, unknown []string) (any, error) {
 	s := step.Action.Outputs
+	if w.options.Virtual != sdk.NotVirtual && !w.program.ReadsOutputs(step.ID) {
+		return nil, nil // of a thousand virtual runs; a real one or a preview tells whether they fit
+	}
 	filled, err := s.Fill(data)
 	if err != nil {
 		return nil, fmt.Errorf("its outputs: %w", err)

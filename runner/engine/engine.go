@@ -37,6 +37,9 @@ type Options struct {
 	// Inputs are complete and typed: what Program.Resolve returned.
 	Inputs map[string]any
 	Host   map[string]any // name, kernel
+	// Prior, in a preview of a simulation, is what earlier virtual runs have planned.
+	Prior   []sdk.Change
+	Virtual sdk.Virtual
 	// Hold, when not empty, says why nothing may be destroyed now: steps of actions
 	// that can destroy are skipped.
 	Hold string
@@ -82,7 +85,7 @@ func Execute(ctx context.Context, p *check.Program, o Options) *Report {
 		defer stop()
 	}
 	w := &walk{program: p, options: o, ctx: ctx, begin: o.Now(), frame: &frame{},
-		steps: map[string]any{}, clouded: map[string]string{}, over: map[*check.Step]bool{}}
+		prior: o.Prior, steps: map[string]any{}, clouded: map[string]string{}, over: map[*check.Step]bool{}}
 	w.anew = w.plannedAnew()
 	w.start()
 	w.vars()
@@ -274,7 +277,7 @@ func (w *walk) finish() {
 			changes = r.Planned.Changes
 		}
 		for _, c := range changes {
-			if r.Conditional != "" {
+			if r.Conditional != "" || w.preview() && c.Conditional != "" {
 				f.Changes.Conditional++
 			} else {
 				f.Changes.Add(c.Kind)

@@ -205,6 +205,10 @@ func (w *walk) end(step *check.Step, r StepResult, outputs any) {
 	w.publish(step, &r)
 	w.record(step, r)
 	w.remember(step, r.Status, outputs, r.Conditional)
+	if w.preview() && r.Conditional == "" && r.Status == Changed && len(sure(r.Planned.Changes)) == 0 {
+		seen := w.steps[step.ID].(map[string]any)
+		seen["status"], seen["changed"] = expression.Unknown{}, expression.Unknown{}
+	}
 }
 
 // publish tells a result.
@@ -274,14 +278,19 @@ func (w *walk) remember(step *check.Step, status Status, outputs any, conditiona
 // cloud marks what a step that is decided at run may touch.
 func (w *walk) cloud(step *check.Step) {
 	if step.Action != nil {
-		for _, t := range step.Action.Touches {
-			if w.clouded[t] == "" {
-				w.clouded[t] = step.ID
-			}
-		}
+		w.cover(step)
 	}
 	if !step.Source.ContinueOnError {
 		w.unsure = true
+	}
+}
+
+// cover marks what a step touches as known after the run only.
+func (w *walk) cover(step *check.Step) {
+	for _, t := range step.Action.Touches {
+		if w.clouded[t] == "" {
+			w.clouded[t] = step.ID
+		}
 	}
 }
 
@@ -300,5 +309,5 @@ func (w *walk) request(step *check.Step, inputs []byte) sdk.Request {
 	defer w.mu.Unlock()
 	w.calls++
 	return sdk.Request{ID: fmt.Sprintf("%s/%d", step.ID, w.calls), Run: w.identity(), Step: step.ID,
-		Action: step.Action.Name, Instant: w.options.Instant.Round(0).In(time.UTC), Inputs: inputs, Prior: w.prior}
+		Action: step.Action.Name, Instant: w.options.Instant.Round(0).In(time.UTC), Inputs: inputs, Prior: w.prior, Virtual: w.options.Virtual}
 }

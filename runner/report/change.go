@@ -40,13 +40,19 @@ func past(k sdk.Kind) string {
 // kinds in the order in which they are told.
 var kinds = []sdk.Kind{sdk.Create, sdk.Update, sdk.Delete, sdk.Run}
 
-// counts are changes by kind.
+// counts are changes by kind; those that may turn out not to be made have a kind of their own.
 type counts map[sdk.Kind]int
+
+const conditional sdk.Kind = "conditional"
 
 func countChanges(all []sdk.Change) counts {
 	c := counts{}
 	for _, ch := range all {
-		c[ch.Kind]++
+		if ch.Conditional != "" {
+			c[conditional]++
+		} else {
+			c[ch.Kind]++
+		}
 	}
 	return c
 }
@@ -58,6 +64,9 @@ func (c counts) words(word func(sdk.Kind) string) string {
 		if n := c[k]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, word(k)))
 		}
+	}
+	if n := c[conditional]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d conditional", n))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -73,6 +82,12 @@ func (c counts) signs() line {
 			m := marker(k)
 			l = l.add(m.style, fmt.Sprintf("%s%d", m.text, n))
 		}
+	}
+	if n := c[conditional]; n > 0 {
+		if len(l) > 0 {
+			l = l.add(plain, " ")
+		}
+		l = l.add(yellow, fmt.Sprintf("?%d", n))
 	}
 	return l
 }
@@ -146,6 +161,9 @@ func (f *form) changes(p *page, all []sdk.Change, o listing) {
 		rows[i] = row{change: c, name: f.clean(c.Resource.Name), summary: f.clean(c.Summary)}
 		if o.careful {
 			rows[i].reason = f.clean(c.Reason)
+			if c.Conditional != "" {
+				rows[i].reason = f.clean(c.Conditional + ": " + c.Reason)
+			}
 		}
 		if layouts[c.Kind] == nil {
 			layouts[c.Kind] = &layout{}
@@ -207,8 +225,11 @@ func nameLimit(room, width int, tails bool) int {
 func (r row) line(o listing, nameWidth, width int, withReason bool) line {
 	m := marker(r.change.Kind)
 	style := plain
-	if o.unsure {
+	if o.unsure || r.change.Conditional != "" {
 		style = dim
+	}
+	if r.change.Conditional != "" {
+		m = span{yellow, "?"}
 	}
 	name := r.name
 	if width > 0 {

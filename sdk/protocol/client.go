@@ -18,7 +18,10 @@ import (
 // Errors: a *DomainError is the plugin's refusal; a *BrokenError is a breach of
 // the protocol; anything else is gRPC's, and means that the process is gone or
 // broken.
-type Client struct{ rpc PluginClient }
+type Client struct {
+	rpc   PluginClient
+	prior priorEncoder
+}
 
 var _ sdk.Contract = (*Client)(nil)
 
@@ -42,7 +45,7 @@ func (c *Client) Describe(ctx context.Context) (*sdk.Description, error) {
 
 // Resolve asks what the action would lock.
 func (c *Client) Resolve(ctx context.Context, r sdk.Request) ([]sdk.Lock, error) {
-	m, err := encodeRequest(r)
+	m, err := c.encodeRequest(r)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +80,7 @@ func (c *Client) Unlock(ctx context.Context, keys []string) error {
 
 // Plan asks for a decision.
 func (c *Client) Plan(ctx context.Context, r sdk.Request) (*sdk.Plan, error) {
-	m, err := encodeRequest(r)
+	m, err := c.encodeRequest(r)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +105,7 @@ func (c *Client) Plan(ctx context.Context, r sdk.Request) (*sdk.Plan, error) {
 // When ctx ends, the stream goes with it at once, while the plugin still cleans
 // up: to stop a running Apply, call Cancel and keep waiting.
 func (c *Client) Apply(ctx context.Context, r sdk.Request, plan *sdk.Plan, emit func(sdk.Event)) (*sdk.Result, error) {
-	call, err := encodeRequest(r)
+	call, err := c.encodeRequest(r)
 	if err != nil {
 		return nil, err
 	}

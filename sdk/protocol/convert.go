@@ -9,26 +9,20 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-func encodeRequest(r sdk.Request) (*CallRequest, error) {
+func (c *Client) encodeRequest(r sdk.Request) (*CallRequest, error) {
 	out := &CallRequest{Id: r.ID, Run: r.Run, Step: r.Step, Action: r.Action,
-		InstantUnixNano: r.Instant.UnixNano(), Inputs: r.Inputs}
-	if len(r.Prior) > 0 {
-		prior, err := json.Marshal(r.Prior)
-		if err != nil {
-			return nil, fmt.Errorf("cannot encode prior changes: %w", err)
-		}
-		out.Prior = prior
-	}
-	return out, nil
+		InstantUnixNano: r.Instant.UnixNano(), Inputs: r.Inputs, Virtual: string(r.Virtual)}
+	var err error
+	out.Prior, err = c.prior.encode(r.Prior)
+	return out, err
 }
 
-func decodeRequest(m *CallRequest) (sdk.Request, error) {
+func (s *Server) decodeRequest(m *CallRequest) (sdk.Request, error) {
 	r := sdk.Request{ID: m.GetId(), Run: m.GetRun(), Step: m.GetStep(), Action: m.GetAction(),
-		Instant: time.Unix(0, m.GetInstantUnixNano()).UTC(), Inputs: m.GetInputs()}
-	if err := unmarshal("prior changes", m.GetPrior(), &r.Prior); err != nil {
-		return r, err
-	}
-	return r, nil
+		Instant: time.Unix(0, m.GetInstantUnixNano()).UTC(), Inputs: m.GetInputs(), Virtual: sdk.Virtual(m.GetVirtual())}
+	var err error
+	r.Prior, err = s.prior.decode(m.GetPrior())
+	return r, err
 }
 
 func encodePlan(p *sdk.Plan) (*Plan, error) {

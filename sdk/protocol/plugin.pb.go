@@ -120,6 +120,7 @@ type CallRequest struct {
 	InstantUnixNano int64                  `protobuf:"varint,5,opt,name=instant_unix_nano,json=instantUnixNano,proto3" json:"instant_unix_nano,omitempty"` // the run's one instant: there is no other now
 	Inputs          []byte                 `protobuf:"bytes,6,opt,name=inputs,proto3" json:"inputs,omitempty"`                                             // JSON object that fits the action's input schema
 	Prior           []byte                 `protobuf:"bytes,7,opt,name=prior,proto3" json:"prior,omitempty"`                                               // JSON list of sdk.Change: planned by earlier steps and not yet made
+	Virtual         string                 `protobuf:"bytes,8,opt,name=virtual,proto3" json:"virtual,omitempty"`                                           // of a simulation: sdk.Virtual; "" in a run or a preview
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -201,6 +202,13 @@ func (x *CallRequest) GetPrior() []byte {
 		return x.Prior
 	}
 	return nil
+}
+
+func (x *CallRequest) GetVirtual() string {
+	if x != nil {
+		return x.Virtual
+	}
+	return ""
 }
 
 type ResolveResponse struct {
@@ -942,7 +950,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\fplugin.proto\x12\x11coppice.plugin.v1\"\x11\n" +
 	"\x0fDescribeRequest\"4\n" +
 	"\x10DescribeResponse\x12 \n" +
-	"\vdescription\x18\x01 \x01(\fR\vdescription\"\xb5\x01\n" +
+	"\vdescription\x18\x01 \x01(\fR\vdescription\"\xcf\x01\n" +
 	"\vCallRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03run\x18\x02 \x01(\tR\x03run\x12\x12\n" +
@@ -950,7 +958,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\x06action\x18\x04 \x01(\tR\x06action\x12*\n" +
 	"\x11instant_unix_nano\x18\x05 \x01(\x03R\x0finstantUnixNano\x12\x16\n" +
 	"\x06inputs\x18\x06 \x01(\fR\x06inputs\x12\x14\n" +
-	"\x05prior\x18\a \x01(\fR\x05prior\"I\n" +
+	"\x05prior\x18\a \x01(\fR\x05prior\x12\x18\n" +
+	"\avirtual\x18\b \x01(\tR\avirtual\"I\n" +
 	"\x0fResolveResponse\x12\x14\n" +
 	"\x05locks\x18\x01 \x01(\fR\x05locks\x12 \n" +
 	"\vdiagnostics\x18\x02 \x01(\fR\vdiagnostics\"!\n" +

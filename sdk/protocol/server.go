@@ -38,6 +38,7 @@ type Server struct {
 	mu      sync.Mutex
 	cancels map[string]context.CancelFunc
 	running sync.WaitGroup
+	prior   priorDecoder
 }
 
 // NewServer serves p.
@@ -99,7 +100,7 @@ func (s *Server) Describe(ctx context.Context, _ *DescribeRequest) (*DescribeRes
 
 // Resolve names the locks.
 func (s *Server) Resolve(ctx context.Context, m *CallRequest) (*ResolveResponse, error) {
-	r, err := decodeRequest(m)
+	r, err := s.decodeRequest(m)
 	if err != nil {
 		return nil, broken(err)
 	}
@@ -128,7 +129,7 @@ func (s *Server) Unlock(ctx context.Context, m *LockRequest) (*LockResponse, err
 
 // Plan decides.
 func (s *Server) Plan(ctx context.Context, m *CallRequest) (*PlanResponse, error) {
-	r, err := decodeRequest(m)
+	r, err := s.decodeRequest(m)
 	if err != nil {
 		return nil, broken(err)
 	}
@@ -147,7 +148,7 @@ func (s *Server) Plan(ctx context.Context, m *CallRequest) (*PlanResponse, error
 
 // Apply does what the plan says.
 func (s *Server) Apply(m *ApplyRequest, stream grpc.ServerStreamingServer[ApplyEvent]) error {
-	r, err := decodeRequest(m.GetCall())
+	r, err := s.decodeRequest(m.GetCall())
 	if err != nil {
 		return broken(err)
 	}

@@ -109,43 +109,6 @@ func TestSend(t *testing.T) {
 	w.Close()
 }
 
-func TestRenameInFolder(t *testing.T) {
-	fs := loopfs.ForTest(t, loopfs.Options{Size: 128 << 20})
-	f, err := Open(context.Background(), fs.Mount)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.MkdirAll("folder", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.CreateSubvolume("source"); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"one", "two"} {
-		if _, err := f.Snapshot(SnapshotSpec{SourcePath: "source", DestDir: "folder", Name: name, ReadOnly: true}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := f.RenameInFolder("folder", "one", "two"); !errors.Is(err, ErrExists) {
-		t.Errorf("a name that is taken: %v", err)
-	}
-	if err := f.RenameInFolder("folder", "none", "three"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("nothing: %v", err)
-	}
-	for _, name := range []string{"../three", "", "a/b"} {
-		if err := f.RenameInFolder("folder", "one", name); !errors.Is(err, ErrInvalid) {
-			t.Errorf("to %q: %v", name, err)
-		}
-	}
-	if err := f.RenameInFolder("folder", "one", "three"); err != nil {
-		t.Error(err)
-	}
-	if _, found, err := f.AtPath("folder/three"); err != nil || !found {
-		t.Errorf("%v %v", found, err)
-	}
-}
-
 func TestFolderAt(t *testing.T) {
 	fs := loopfs.ForTest(t, loopfs.Options{Size: 128 << 20})
 	f, err := Open(context.Background(), fs.Mount)

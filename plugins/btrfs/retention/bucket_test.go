@@ -67,6 +67,40 @@ func TestBuckets(t *testing.T) {
 			2026-02-28T00:00:00Z: monthly 2026-02
 			2025-02-28T00:00:00Z: monthly 2025-02
 			2024-02-29T00:00:00Z: monthly 2024-02`},
+		{"periods of a quarter of an hour", Policy{Frequently: 2},
+			at(t, "2026-11-23T09:59:59Z", "2026-11-23T10:00:00Z", "2026-11-23T10:14:59Z", "2026-11-23T10:15:00Z", "2026-11-23T10:40:00Z"), `
+			2026-11-23T10:40:00Z: frequently 2026-11-23T10:30
+			2026-11-23T10:15:00Z: frequently 2026-11-23T10:15`},
+		{"periods of 20 minutes, an offset of 45", Policy{Frequently: 9, FrequentPeriod: 20 * time.Minute, Location: zone(t, "Asia/Kathmandu")},
+			at(t, "2026-11-23T10:14:00Z", "2026-11-23T10:15:00Z", "2026-11-23T10:34:59Z"), `
+			2026-11-23T10:34:59Z: 
+			2026-11-23T10:15:00Z: frequently 2026-11-23T16:00+05:45
+			2026-11-23T10:14:00Z: frequently 2026-11-23T15:40+05:45`},
+		{"weeks that begin on Sunday", Policy{Weekly: 9, WeekStart: 6},
+			at(t, "2026-11-21T23:59:59Z", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z", "2026-11-28T23:59:59Z", "2026-11-29T00:00:00Z"), `
+			2026-11-29T00:00:00Z: weekly from 2026-11-29
+			2026-11-22T00:00:00Z: weekly from 2026-11-22
+			2026-11-21T23:59:59Z: weekly from 2026-11-15`},
+		{"days that begin at two", Policy{Daily: 9, Monthly: 9, Yearly: 9, DayStart: 2},
+			at(t, "2026-12-31T02:00:00Z", "2027-01-01T01:59:59Z", "2027-01-01T02:00:00Z"), `
+			2027-01-01T02:00:00Z: daily 2027-01-01, monthly 2027-01, yearly 2027
+			2026-12-31T02:00:00Z: daily 2026-12-31, monthly 2026-12, yearly 2026`},
+		{"quarters", Policy{Quarterly: 2},
+			at(t, "2026-06-30T23:00:00Z", "2026-07-01T00:00:00Z", "2026-09-30T23:59:59Z", "2027-01-01T00:00:00Z"), `
+			2027-01-01T00:00:00Z: quarterly 2027-Q1
+			2026-07-01T00:00:00Z: quarterly 2026-Q3`},
+		{"the newest stands for its bucket", Policy{Daily: 2, KeepNewest: true},
+			at(t, "2026-11-20T01:00:00Z", "2026-11-21T01:00:00Z", "2026-11-21T23:00:00Z", "2026-11-22T01:00:00Z", "2026-11-22T02:00:00Z"), `
+			2026-11-22T02:00:00Z: daily 2026-11-22
+			2026-11-21T23:00:00Z: daily 2026-11-21`},
+		{"how far back, not how many", Policy{DailyWithin: 2 * day, Last: 1}, // it is 2026-11-22T01:00
+			at(t, "2026-11-18T01:00:00Z", "2026-11-20T00:30:00Z", "2026-11-20T23:00:00Z", "2026-11-22T01:00:00Z"), `
+			2026-11-22T01:00:00Z: last 1 of 1, daily 2026-11-22 within 2d
+			2026-11-20T00:30:00Z: daily 2026-11-20 within 2d`},
+		{"count or age", Policy{Daily: 2, DailyWithin: 2 * day},
+			at(t, "2026-11-17T00:00:00Z", "2026-11-18T00:00:00Z", "2026-11-22T01:00:00Z"), `
+			2026-11-22T01:00:00Z: daily 2026-11-22
+			2026-11-18T00:00:00Z: daily 2026-11-18`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -105,5 +139,27 @@ func TestZones(t *testing.T) {
 	berlin := Decide(Policy{Daily: 9, Location: zone(t, "Europe/Berlin")}, now, snaps)
 	if got := names(berlin.Deletes()); got != "" {
 		t.Errorf("Berlin: deletes %q, but the two of 22 November are the first of the day and the newest", got)
+	}
+}
+
+// Where a bucket ends is told by the calendar alone, and right to the nanosecond, also where the clocks skip that hour or show
+// it twice.
+func TestEndOfBucket(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia", "Africa/Cairo"} {
+		for _, p := range []Policy{{}, {DayStart: 2}, {DayStart: 3, WeekStart: 6, FrequentPeriod: 5 * time.Minute}} {
+			p.Location = zone(t, name)
+			for _, c := range p.calendars() {
+				from := time.Date(2011, 1, 1, 0, 7, 31, 5, time.UTC) // St John's changes its clocks at 00:01 this year, Apia skips a day
+				for range 400 {
+					m := p.moment(from)
+					end := c.end(m)
+					if k := c.key(m); !end.After(from) || c.key(p.moment(end.Add(-1))) != k || c.key(p.moment(end)) <= k {
+						t.Fatalf("%s, day start %d: the %s bucket of %v does not end at %v", name, p.DayStart, c.name, from.In(p.Location), end.In(p.Location))
+					}
+					from = from.Add(23*hour + 13*time.Minute)
+				}
+			}
+		}
 	}
 }

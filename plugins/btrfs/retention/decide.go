@@ -20,11 +20,17 @@ func Decide(p Policy, clock Clock, snaps []Snapshot) Decision {
 	valid := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.quarantined })
 
 	if invalid == nil {
-		applyRules(p, distrust == "", valid)
+		applyRules(p, now, distrust == "", valid)
 	}
 	for _, e := range entries {
 		if e.snap.Protected != "" {
-			e.keep(e.snap.Protected)
+			e.firm = true
+			if e.snap.ProtectedUntil.IsZero() {
+				e.keep(e.snap.Protected)
+				e.fixed = true
+			} else {
+				e.keepUntil(e.snap.Protected, e.snap.ProtectedUntil)
+			}
 		}
 	}
 
@@ -44,16 +50,16 @@ func Decide(p Policy, clock Clock, snaps []Snapshot) Decision {
 	}
 	d.Warnings = append(unreliable, d.Warnings...)
 	d.record(entries)
+	d.spare(p, entries)
 	return d
 }
 
 // arrange returns the snapshots newest first.
 func arrange(p Policy, now time.Time, trusted bool, snaps []Snapshot) []*entry {
-	loc := p.location()
 	store := make([]entry, len(snaps))
 	entries := make([]*entry, len(snaps))
 	for i, s := range snaps {
-		store[i] = entry{snap: s, at: s.Time.Round(0).In(loc), age: max(0, now.Sub(s.Time.Round(0)))}
+		store[i] = entry{snap: s, moment: p.moment(s.Time.Round(0)), age: max(0, now.Sub(s.Time.Round(0)))}
 		entries[i] = &store[i]
 	}
 	if trusted {
@@ -108,6 +114,7 @@ func blockAll(d *Decision, entries []*entry) {
 			d.Held++
 		}
 		e.reasons = append(e.reasons, d.Blocked)
+		e.kept, e.firm, e.endless, e.fixed = true, true, true, true
 	}
 }
 
@@ -124,9 +131,10 @@ func (d *Decision) record(entries []*entry) {
 	d.Verdicts = make([]Verdict, len(entries))
 	for i, e := range entries {
 		v := Verdict{Snapshot: e.snap, Keep: !e.deleted, Quarantined: e.quarantined, Reasons: e.reasons}
-		if len(e.reasons) == 1 {
+		if e.kept && !e.endless {
 			v.Until = e.until
 		}
+		v.Replaced = e.kept && e.endless && !e.fixed
 		d.Verdicts[i] = v
 		if e.quarantined {
 			d.Quarantined++
@@ -136,4 +144,21 @@ func (d *Decision) record(entries []*entry) {
 		}
 	}
 	d.Kept = len(entries) - d.Deleted
+}
+
+// spare marks what may go for want of space: what is kept by nothing firm, the oldest first and up to the cap.
+func (d *Decision) spare(p Policy, entries []*entry) {
+	if d.Blocked != "" {
+		return
+	}
+	for i, e := range slices.Backward(entries) {
+		switch {
+		case !e.kept || e.firm:
+		case p.MaxDeletes > 0 && d.Deleted+d.Spare == p.MaxDeletes:
+			return
+		default:
+			d.Verdicts[i].Spare = true
+			d.Spare++
+		}
+	}
 }

@@ -211,7 +211,7 @@ func TestDecide(t *testing.T) {
 		{name: "policy without a rule", policy: Policy{AtLeast: 1}, clock: trusted(noon), snaps: pin(every(day, 2), "a", "mounted"), want: `
 			keep a: mounted, policy is not valid
 			keep b: policy is not valid
-			warning: policy is not valid, nothing is deleted: no rule is set, only the newest 1 would stay; set at least one of within, last, hourly, daily, weekly, monthly, yearly`},
+			warning: policy is not valid, nothing is deleted: no rule is set, only the newest 1 would stay; set at least one of within, last, frequently, hourly, daily, weekly, monthly, quarterly, yearly`},
 		{name: "huge numbers", policy: Policy{Within: math.MaxInt64, Last: math.MaxInt, Hourly: math.MaxInt, AtLeast: math.MaxInt,
 			FreshWithin: math.MaxInt64, MaxDeletes: math.MaxInt}, clock: trusted(noon), snaps: aged(0), want: `
 			keep a: newest, last 1 of 9223372036854775807, within 106751d 23h 47m 16.854775807s, hourly 2026-11-23T12`},

@@ -11,6 +11,9 @@
 //
 // A protected snapshot is one the caller says must stay (pinned, mounted, default subvolume, …).
 //
+// A spare snapshot is one that only a rule keeps: not protected or quarantined, not the newest, not part of the floor. Decide
+// lets it stay. A caller that needs space may let it go.
+//
 // A doomed snapshot is valid, not protected, and kept by no rule. It is deleted, unless something holds it back: the delete
 // cap, or a reason for which nothing at all is deleted (see Decision.Blocked).
 //
@@ -25,7 +28,12 @@
 //
 // # Calendar rules
 //
-// Hourly to Yearly cut time into buckets and keep the oldest snapshot of each of the newest N buckets that have one. Buckets
+// Frequently to Yearly cut time into buckets and keep the oldest snapshot of each of the newest N buckets that have one. Buckets
 // without snapshots are not counted, so downtime loses nothing. The oldest of a bucket is the one that never changes while the
-// bucket fills up, and the oldest of a month is also the oldest of its day and hour, so no rule depends on another one.
+// bucket fills up, and the oldest of a month is also the oldest of its day and hour, so no rule depends on another one. With
+// KeepNewest it is the newest of each: the one that stands for a bucket that is not over yet then changes with every snapshot,
+// and the newest of a month is also the newest of its day and hour.
+//
+// FrequentlyWithin to YearlyWithin say how far back, not how many. They ask when the bucket ended, not when the snapshot was
+// taken: else the oldest of a bucket could go and leave the bucket to the next one, which was to go too.
 package retention

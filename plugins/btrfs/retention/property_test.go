@@ -20,13 +20,32 @@ func (r random) count() int {
 	return []int{0, 0, 0, 1, 2, 3, 7, 40}[r.IntN(8)]
 }
 
+// counts and withins are the fields of the calendar rules, from the finest to the coarsest.
+func counts(p *Policy) []*int {
+	return []*int{&p.Frequently, &p.Hourly, &p.Daily, &p.Weekly, &p.Monthly, &p.Quarterly, &p.Yearly}
+}
+
+func withins(p *Policy) []*time.Duration {
+	return []*time.Duration{&p.FrequentlyWithin, &p.HourlyWithin, &p.DailyWithin, &p.WeeklyWithin, &p.MonthlyWithin, &p.QuarterlyWithin, &p.YearlyWithin}
+}
+
 // policy is valid.
 func (r random) policy() Policy {
 	for {
 		p := Policy{Location: r.zones[r.IntN(len(r.zones))], AtLeast: r.count(), Last: r.count()}
 		if r.IntN(4) > 0 {
-			p.Hourly, p.Daily, p.Weekly, p.Monthly, p.Yearly = r.count(), r.count(), r.count(), r.count(), r.count()
+			for _, count := range counts(&p) {
+				*count = r.count()
+			}
+			p.KeepNewest = r.IntN(3) == 0
+			p.FrequentPeriod = []time.Duration{0, time.Minute, 20 * time.Minute, hour}[r.IntN(4)]
+			p.DayStart, p.WeekStart = []int{0, 0, 2, 23}[r.IntN(4)], []int{0, 0, 3, 6}[r.IntN(4)]
 			p.Within = []time.Duration{0, 1, hour, day, 30 * day, 300 * day}[r.IntN(6)]
+			for _, within := range withins(&p) {
+				if r.IntN(5) == 0 {
+					*within = []time.Duration{1, 50 * time.Minute, 6 * hour, 40 * hour, 20 * day, 400 * day}[r.IntN(6)]
+				}
+			}
 			p.FreshWithin = []time.Duration{0, 0, 0, day, 100 * day}[r.IntN(5)]
 		}
 		if r.IntN(4) == 0 {
@@ -215,8 +234,11 @@ func TestMorePolicyKeepsMore(t *testing.T) {
 	forAll(t, func(t *testing.T, r random, p Policy, clock Clock, snaps []Snapshot) {
 		p.MaxDeletes = 0
 		more := p
-		for _, field := range []*int{&more.Last, &more.Hourly, &more.Daily, &more.Weekly, &more.Monthly, &more.Yearly, &more.AtLeast} {
+		for _, field := range append(counts(&more), &more.Last, &more.AtLeast) {
 			*field += max(0, r.IntN(6)-2)
+		}
+		for _, field := range withins(&more) {
+			*field += max(0, time.Duration(r.Int64N(int64(3*day)))-day)
 		}
 		more.Within += time.Duration(r.Int64N(int64(3 * day)))
 		less, with := Decide(p, clock, snaps), Decide(more, clock, snaps)
@@ -291,9 +313,65 @@ func TestUntilIsExact(t *testing.T) {
 			if v.Until.IsZero() {
 				continue
 			}
-			if !keeps(Decide(p, trusted(v.Until), snaps))[v.Name] || keeps(Decide(p, trusted(v.Until.Add(1)), snaps))[v.Name] {
-				t.Errorf("%s: %v is not the last instant", v.Name, v.Until)
+			if !keeps(Decide(p, trusted(v.Until.Add(-1)), snaps))[v.Name] || keeps(Decide(p, trusted(v.Until.Add(1)), snaps))[v.Name] {
+				t.Errorf("%s: %v is not the instant", v.Name, v.Until)
 			}
+		}
+	})
+}
+
+// What stays and has no end stays for as long as nothing else changes.
+func TestWithoutUntilForEver(t *testing.T) {
+	forAll(t, func(t *testing.T, r random, p Policy, _ Clock, snaps []Snapshot) {
+		p.MaxDeletes, p.FreshWithin = 0, 0
+		snaps = slices.DeleteFunc(snaps, func(s Snapshot) bool { return s.Time.After(noon) })
+		first := Decide(p, trusted(noon), snaps)
+		later := keeps(Decide(p, trusted(noon.AddDate(100, 0, 0)), snaps))
+		for _, v := range first.Verdicts {
+			if v.Keep && later[v.Name] != v.Until.IsZero() {
+				t.Errorf("%s: until %v, and in a hundred years keep is %t\n%s", v.Name, v.Until, later[v.Name], show(first))
+			}
+		}
+	})
+}
+
+// Whatever part of the spare snapshots goes for want of space, no other rule or floor is hurt by it.
+func TestSpares(t *testing.T) {
+	met := 0
+	forAll(t, func(t *testing.T, r random, p Policy, clock Clock, snaps []Snapshot) {
+		d := Decide(p, clock, snaps)
+		spares := d.Spares()
+		met += len(spares)
+		if d.Spare != len(spares) || p.MaxDeletes > 0 && d.Deleted+d.Spare > p.MaxDeletes || d.Blocked != "" && d.Spare > 0 {
+			t.Errorf("%d spares, %d counted\n%s", len(spares), d.Spare, show(d))
+		}
+		n := 0
+		if len(spares) > 0 {
+			n = 1 + r.IntN(len(spares))
+		}
+		gone := map[string]bool{}
+		for _, v := range append(d.Deletes(), spares[:n]...) {
+			gone[v.Name] = true
+		}
+		valid := 0
+		for _, v := range d.Verdicts {
+			if gone[v.Name] && (v.Protected != "" || v.Quarantined) {
+				t.Errorf("%s can't go\n%s", v.Name, show(d))
+			}
+			if !v.Quarantined && !gone[v.Name] {
+				valid++
+			}
+		}
+		if total := len(d.Verdicts) - d.Quarantined; valid < min(total, p.floor()) {
+			t.Errorf("%d of %d are left, the floor is %d", valid, total, p.floor())
+		}
+		if n > 0 && d.Verdicts[0].Name == spares[0].Name {
+			t.Errorf("the newest goes")
+		}
+	})
+	t.Cleanup(func() {
+		if met == 0 {
+			t.Error("there was never one to spare")
 		}
 	})
 }

@@ -40,7 +40,8 @@ func quarantine(entries []*entry, now time.Time, trusted bool) []string {
 	for _, e := range entries {
 		if why := suspect(e); why != "" {
 			e.quarantined = true
-			e.keep(why)
+			e.keepFirmly(why)
+			e.fixed = true
 			found[why] = append(found[why], e)
 		}
 	}

@@ -6,7 +6,10 @@ import "time"
 // or shared state. It knows nothing of the delete cap.
 func reference(p Policy, clock Clock, snaps []Snapshot, s Snapshot) bool {
 	isTrusted := clock.Trusted && !clock.Now.IsZero()
-	countOnly := p.Within == 0 && p.Hourly+p.Daily+p.Weekly+p.Monthly+p.Yearly == 0 && p.FreshWithin == 0
+	countOnly := p.Within == 0 && p.FreshWithin == 0
+	for i, count := range counts(&p) {
+		countOnly = countOnly && *count == 0 && *withins(&p)[i] == 0
+	}
 	if p.Validate() != nil || !isTrusted && !countOnly || s.Protected != "" {
 		return true
 	}
@@ -75,32 +78,54 @@ func reference(p Policy, clock Clock, snaps []Snapshot, s Snapshot) bool {
 	if p.Location != nil {
 		loc = p.Location
 	}
-	for _, rule := range []struct {
-		count int
-		start func(time.Time) time.Time // of the bucket, as a wall clock in UTC
-	}{
-		{p.Hourly, func(t time.Time) time.Time {
-			return t.Add(-time.Duration(t.Minute()*60+t.Second())*time.Second - time.Duration(t.Nanosecond()))
-		}},
-		{p.Daily, func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC) }},
-		{p.Weekly, func(t time.Time) time.Time {
-			return time.Date(t.Year(), t.Month(), t.Day()-(int(t.Weekday())+6)%7, 0, 0, 0, 0, time.UTC)
-		}},
-		{p.Monthly, func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC) }},
-		{p.Yearly, func(t time.Time) time.Time { return time.Date(t.Year(), 1, 1, 0, 0, 0, 0, time.UTC) }},
+	period := 15
+	if p.FrequentPeriod > 0 {
+		period = int(p.FrequentPeriod / time.Minute)
+	}
+	fine := func(minutes int) func(time.Time) time.Time {
+		return func(t time.Time) time.Time {
+			return t.Add(-time.Duration(t.Minute()%minutes*60+t.Second())*time.Second - time.Duration(t.Nanosecond()))
+		}
+	}
+	coarse := func(start func(y int, m time.Month, d, weekday int) time.Time) func(time.Time) time.Time {
+		return func(t time.Time) time.Time {
+			wall := time.Date(t.Year(), t.Month(), t.Day(), t.Hour()-p.DayStart, 0, 0, 0, time.UTC)
+			return start(wall.Year(), wall.Month(), wall.Day(), int(wall.Weekday()))
+		}
+	}
+	date := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
+	for i, start := range []func(time.Time) time.Time{ // of the bucket, as a wall clock in UTC
+		fine(period),
+		fine(60),
+		coarse(func(y int, m time.Month, d, _ int) time.Time { return date(y, m, d) }),
+		coarse(func(y int, m time.Month, d, weekday int) time.Time {
+			for weekday != (p.WeekStart+1)%7 {
+				d, weekday = d-1, (weekday+6)%7
+			}
+			return date(y, m, d)
+		}),
+		coarse(func(y int, m time.Month, _, _ int) time.Time { return date(y, m, 1) }),
+		coarse(func(y int, m time.Month, _, _ int) time.Time { return date(y, m-(m-1)%3, 1) }),
+		coarse(func(y int, _ time.Month, _, _ int) time.Time { return date(y, 1, 1) }),
 	} {
+		rule := struct {
+			count  int
+			within time.Duration
+			start  func(time.Time) time.Time
+		}{*counts(&p)[i], *withins(&p)[i], start}
 		mine := rule.start(s.Time.In(loc))
-		oldest, later := true, map[int64]bool{}
+		stands, later := true, map[int64]bool{}
 		for _, o := range valid {
 			theirs := rule.start(o.Time.In(loc))
-			if theirs.Equal(mine) && newer(s, o) {
-				oldest = false
+			if theirs.Equal(mine) && (!p.KeepNewest && newer(s, o) || p.KeepNewest && newer(o, s)) {
+				stands = false
 			}
 			if theirs.After(mine) {
 				later[theirs.Unix()] = true
 			}
 		}
-		if oldest && len(later) < rule.count {
+		young := rule.within > 0 && !rule.start(clock.Now.Add(-rule.within).In(loc)).After(mine)
+		if stands && (len(later) < rule.count || young) {
 			return true
 		}
 	}

@@ -1,19 +1,22 @@
 package retention
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // applyRules keeps what the policy keeps of the valid entries, which come newest first. Without a trusted clock it looks at
 // nothing but their order.
-func applyRules(p Policy, trusted bool, valid []*entry) {
+func applyRules(p Policy, now time.Time, trusted bool, valid []*entry) {
 	if len(valid) == 0 {
 		return
 	}
-	valid[0].keep("newest")
+	valid[0].keepFirmly("newest")
 	if trusted {
 		keepNewestBySeq(valid)
 	}
 	for i := 1; i < min(p.AtLeast, len(valid)); i++ {
-		valid[i].keep(fmt.Sprintf("floor %d of %d", i+1, p.AtLeast))
+		valid[i].keepFirmly(fmt.Sprintf("floor %d of %d", i+1, p.AtLeast))
 	}
 	slot := 0
 	for _, e := range valid {
@@ -31,17 +34,13 @@ func applyRules(p Policy, trusted bool, valid []*entry) {
 	if p.Within > 0 {
 		reason := "within " + exact(p.Within)
 		for _, e := range valid {
-			if e.age > p.Within {
-				continue
+			if e.age <= p.Within {
+				e.keepUntil(reason, e.at.Add(p.Within))
 			}
-			if !e.kept {
-				e.until = e.at.Add(p.Within).UTC() // counts only if no later rule keeps it too, see record
-			}
-			e.keep(reason)
 		}
 	}
 	for _, c := range p.calendars() {
-		c.apply(valid)
+		c.apply(p, now, valid)
 	}
 }
 
@@ -55,6 +54,6 @@ func keepNewestBySeq(valid []*entry) {
 		}
 	}
 	if last != valid[0] && valid[0].snap.Seq != 0 {
-		last.keep("newest by transaction")
+		last.keepFirmly("newest by transaction")
 	}
 }

@@ -28,6 +28,8 @@ type Snapshot struct {
 	// Protected is why the snapshot must stay ("pinned: before upgrade", "mounted"), in words for the user; empty if nothing
 	// protects it.
 	Protected string
+	// ProtectedUntil is when that ends by itself; zero if nobody knows, or never.
+	ProtectedUntil time.Time
 }
 
 // Clock is the present.
@@ -56,18 +58,37 @@ func (c Clock) distrust() string {
 // entry is a snapshot under decision.
 type entry struct {
 	snap        Snapshot
-	at          time.Time     // Time without monotonic part, in the location of the policy
+	moment                    // Time without monotonic part, in the calendar of the policy
 	age         time.Duration // never negative
 	quarantined bool
 	reasons     []string
 	kept        bool // a rule, the protection or the quarantine keeps it
+	firm        bool // what keeps it holds whatever space is needed
 	deleted     bool
+	endless     bool // what keeps it does not end by itself
+	fixed       bool // nor when newer ones come
 	until       time.Time
 }
 
+// keep keeps the entry until something else than time changes that.
 func (e *entry) keep(reason string) {
+	e.kept, e.endless = true, true
+	e.reasons = append(e.reasons, reason)
+}
+
+// keepFirmly does so whatever space is needed.
+func (e *entry) keepFirmly(reason string) {
+	e.firm = true
+	e.keep(reason)
+}
+
+// keepUntil keeps the entry until an instant.
+func (e *entry) keepUntil(reason string, end time.Time) {
 	e.kept = true
 	e.reasons = append(e.reasons, reason)
+	if end.After(e.until) {
+		e.until = end.UTC()
+	}
 }
 
 // newestByTime orders the newest first when the clock is trusted.

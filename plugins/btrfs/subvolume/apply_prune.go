@@ -19,6 +19,7 @@ func applyPrune(ctx context.Context, h volume.Host, c *sdk.Call, in PruneInput, 
 	}
 	f, err := volume.Open(ctx, in.Target)
 	if err != nil {
+		out.Kept = append(out.Kept, private.Stay...)
 		return out, err
 	}
 	defer f.Close()
@@ -26,9 +27,19 @@ func applyPrune(ctx context.Context, h volume.Host, c *sdk.Call, in PruneInput, 
 		return out, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
 	}
 	d := deletion{h: h, c: c, f: f, into: private.Into, items: private.Items, clock: in.Clock}
+	if private.Sure < len(private.Items) {
+		d.want = &want{in: in, sure: private.Sure, next: private.Sure}
+	}
 	deleted, err := d.run(ctx)
+	gone := make(map[int]bool, len(deleted))
 	for _, i := range deleted {
+		gone[i] = true
 		out.Deleted = append(out.Deleted, planned[i])
+	}
+	for i, s := range private.Stay {
+		if !gone[private.Sure+i] {
+			out.Kept = append(out.Kept, s)
+		}
 	}
 	return out, err
 }

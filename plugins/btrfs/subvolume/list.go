@@ -27,7 +27,7 @@ func listAction(h volume.Host) sdk.Action {
 			return planned, err
 		}
 		defer f.Close()
-		m, err := observe(ctx, h, f, look{catalogue: !in.CountOnly, prior: c.Prior})
+		m, err := observe(ctx, h, f, look{catalogue: !in.CountOnly || c.Virtual == sdk.VirtualEmpty, prior: c.Prior, virtual: c.Virtual})
 		if err != nil {
 			return planned, err
 		}

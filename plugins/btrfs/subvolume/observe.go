@@ -23,16 +23,21 @@ type look struct {
 	guards    bool     // default subvolume, mounts, holds, switches, clock
 	planning  bool     // nothing is changed on the strength of this look alone: the mounts may be looked at meanwhile, not last
 	prior     []sdk.Change
+	virtual   sdk.Virtual
+	space     bool // how full the filesystem is
 }
 
 // observe reads the machine. Things, folders and sources are read afterwards, when it is known which.
 func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l look) (*machine, error) {
-	m := &machine{uuid: f.UUID().String()}
+	m := &machine{uuid: f.UUID().String(), virtual: l.virtual}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	mounted := f.MountedSubvolumes
-	if l.guards && l.planning { // it reads about every process of the machine
+	switch {
+	case l.virtual != sdk.NotVirtual:
+		mounted = remembered(f)
+	case l.guards && l.planning: // it reads about every process of the machine
 		mounted = soon(mounted)
 	}
 	var err error
@@ -62,6 +67,14 @@ func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, l look) (
 	if l.clock {
 		m.observeClock(h)
 	}
+	if l.space {
+		if m.space, err = measure(f); err != nil {
+			return nil, err
+		}
+	}
+	if l.virtual == sdk.VirtualEmpty {
+		m.forget()
+	}
 	m.overlay(l.prior)
 	return m, nil
 }
@@ -71,6 +84,7 @@ func (m *machine) observeSubvolumes(f *kernel.Filesystem) error {
 	if err != nil {
 		return volume.Explain("", err)
 	}
+	m.overlaid, m.removed = false, nil
 	m.subvolumes = make([]subvolume, len(all))
 	for i, s := range all {
 		m.subvolumes[i].Subvolume = s
@@ -134,6 +148,24 @@ func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem, mounted fun
 	return nil
 }
 
+// virtualMounts are the mounts by filesystem, as a simulation found them when it began: to look at those of all processes is what
+// takes longest, and it looks a thousand times.
+var virtualMounts sync.Map
+
+// remembered is f.MountedSubvolumes, asked once.
+func remembered(f *kernel.Filesystem) func() (map[uint64]kernel.MountedAt, error) {
+	return func() (map[uint64]kernel.MountedAt, error) {
+		if known, ok := virtualMounts.Load(f.UUID()); ok {
+			return known.(map[uint64]kernel.MountedAt), nil
+		}
+		mounted, err := f.MountedSubvolumes()
+		if err == nil {
+			virtualMounts.Store(f.UUID(), mounted)
+		}
+		return mounted, err
+	}
+}
+
 func (m *machine) observeClock(h volume.Host) {
 	var err error
 	if m.unsynced, err = h.Clock(); err != nil {
@@ -161,7 +193,9 @@ func (m *machine) observeThings(f *kernel.Filesystem, paths ...string) {
 	for _, p := range paths {
 		if _, known := m.things[p]; !known {
 			var t thing
-			t.kind, t.found, t.err = f.Stat(p)
+			if now, is := m.onDisk(p); is {
+				t.kind, t.found, t.err = f.Stat(now)
+			}
 			m.things[p] = t
 		}
 	}

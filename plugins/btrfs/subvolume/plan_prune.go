@@ -18,6 +18,10 @@ type prunePrivate struct {
 	Filesystem string
 	Into       string
 	Items      []doomed
+	// Sure is the number of items that go in any case; the others go only while space is needed. Stay is what to say of
+	// those if they stay, in the same order.
+	Sure int
+	Stay []PrunedSnapshot
 }
 
 type prunePlan = sdk.Planned[PruneOutput, prunePrivate]
@@ -72,6 +76,8 @@ type pruner struct {
 	clock   clock
 	instant time.Time
 
+	short    bool    // less is free than asked for
+	spares   []spare // that may go for that, of the sources so far
 	planned  prunePlan
 	facts    pruneFacts
 	warnings grouped
@@ -82,6 +88,8 @@ type pruneFacts struct {
 	Filesystem string             `json:"filesystem"`
 	Held       bool               `json:"held"`
 	Trusted    bool               `json:"clock_trusted"`
+	Timezone   string             `json:"timezone"`
+	Short      bool               `json:"short_of_space,omitempty"`
 	Sources    []pruneSourceFacts `json:"sources"`
 }
 
@@ -96,6 +104,7 @@ type memberFact struct {
 	Snapshot string   `json:"snapshot"`
 	Flags    []string `json:"flags,omitempty"`
 	Deleted  bool     `json:"deleted"`
+	Spare    bool     `json:"spare,omitempty"` // may go for want of space
 }
 
 func planPrune(m *machine, in PruneInput, into string, policy retention.Policy, instant time.Time) (prunePlan, error) {
@@ -118,8 +127,9 @@ func planPrune(m *machine, in PruneInput, into string, policy retention.Policy, 
 		return prunePlan{}, errors.Join(wrong...)
 	}
 	p := &pruner{m: m, in: in, into: into, policy: policy, clock: m.trust(in.Clock, instant), instant: instant}
+	p.short = in.wantsSpace() && in.lacks(m.space) > 0
 	p.planned.Outputs = PruneOutput{Deleted: []PrunedSnapshot{}, Kept: []PrunedSnapshot{}, Foreign: []string{}}
-	p.facts = pruneFacts{Filesystem: m.uuid, Held: m.held() != "", Trusted: p.clock.Trusted, Sources: []pruneSourceFacts{}}
+	p.facts = pruneFacts{Filesystem: m.uuid, Held: m.held() != "", Trusted: p.clock.Trusted, Timezone: zoneName(policy.Location), Short: p.short, Sources: []pruneSourceFacts{}}
 	p.run()
 	p.planned.Facts = p.facts
 	p.planned.Private.Filesystem = m.uuid
@@ -155,6 +165,7 @@ func (p *pruner) run() {
 		seen[s.folder] = true
 		p.foreign(s)
 	}
+	p.forSpace()
 	p.planned.Diagnostics = append(p.planned.Diagnostics, p.warnings.diagnostics(p.clock)...)
 }
 
@@ -199,15 +210,17 @@ func (p *pruner) source(s pruneSource) bool {
 	for i, sub := range snapshots {
 		c := retention.Snapshot{Key: sub.key(), Name: sub.Path, Time: p.m.takenAt(sub, p.clock), Seq: sub.OTransID}
 		var words []string
-		for _, protection := range p.m.protections(sub, p.clock) {
+		protections := p.m.protections(sub, p.clock)
+		for _, protection := range protections {
 			words = append(words, protection.words)
 			flags[c.Key] = append(flags[c.Key], protection.flag)
 		}
 		if sub.untrusted && c.Time.IsZero() {
 			words = append(words, "taken while the clock could not be believed, and none since with a trusted one")
 			flags[c.Key] = append(flags[c.Key], "undated")
+			protections = append(protections, protection{})
 		}
-		c.Protected = strings.Join(words, "; ")
+		c.Protected, c.ProtectedUntil = strings.Join(words, "; "), endOfAll(protections)
 		candidates[i], byKey[c.Key] = c, sub
 	}
 	decision := retention.Decide(p.policy, p.clock, candidates)
@@ -217,10 +230,11 @@ func (p *pruner) source(s pruneSource) bool {
 		}
 	}
 	for _, v := range decision.Verdicts {
-		if v.Keep || blocked != "" {
+		spare := v.Spare && p.short && blocked == ""
+		if (v.Keep || blocked != "") && !spare {
 			p.keep(s, byKey[v.Key], v, blocked)
 		}
-		fact := memberFact{Snapshot: v.Key, Flags: flags[v.Key], Deleted: !v.Keep && blocked == ""}
+		fact := memberFact{Snapshot: v.Key, Flags: flags[v.Key], Deleted: !v.Keep && blocked == "", Spare: spare}
 		if ofThisRun(byKey[v.Key], p.instant) {
 			fact.Snapshot = byKey[v.Key].Path
 		}
@@ -230,6 +244,7 @@ func (p *pruner) source(s pruneSource) bool {
 		for _, v := range decision.Deletes() {
 			p.delete(s, byKey[v.Key], v)
 		}
+		p.maySpare(s, decision, byKey)
 	}
 	slices.SortFunc(facts.Members, func(a, b memberFact) int { return cmp.Compare(a.Snapshot, b.Snapshot) })
 	p.facts.Sources = append(p.facts.Sources, facts)
@@ -244,13 +259,32 @@ func (p *pruner) keep(s pruneSource, sub subvolume, v retention.Verdict, blocked
 	if blocked != "" {
 		reasons = append(slices.Clone(reasons), blocked)
 	}
-	why := strings.Join(reasons, "; ")
+	why := strings.Join(reasons, "; ") + p.ends(sub, v, blocked)
 	n := len(p.planned.Outputs.Kept)
 	if sub.planned {
 		p.planned.Unknown = append(p.planned.Unknown, fmt.Sprintf("/kept/%d/uuid", n))
 	}
-	p.planned.Outputs.Kept = append(p.planned.Outputs.Kept, p.pruned(s, sub, v, why))
-	p.planned.Kept = append(p.planned.Kept, sdk.Kept{Resource: p.m.resource(sub.Path, sub.id()), Reason: why})
+	kept := p.pruned(s, sub, v, why)
+	if blocked == "" {
+		kept.KeptUntil = v.Until
+	}
+	p.planned.Outputs.Kept = append(p.planned.Outputs.Kept, kept)
+	p.planned.Kept = append(p.planned.Kept, sdk.Kept{Resource: p.m.resource(sub.Path, sub.id()), Reason: why, Since: kept.Created, Until: kept.KeptUntil})
+}
+
+// ends says what ends the stay of a snapshot, if it can be said in a word.
+func (p *pruner) ends(sub subvolume, v retention.Verdict, blocked string) string {
+	switch {
+	case !v.Keep || blocked != "":
+		return ""
+	case !v.Until.IsZero():
+		return ", until " + moment(v.Until)
+	case v.Replaced:
+		return ", until replaced"
+	case len(p.m.state.holds[sub.UUID]) > 0 && endOf(p.m.state.holds[sub.UUID]).IsZero():
+		return ", for ever"
+	}
+	return ""
 }
 
 func (p *pruner) delete(s pruneSource, sub subvolume, v retention.Verdict) {

@@ -44,7 +44,7 @@ func TestPlanPrune(t *testing.T) {
 		"by age": {fake().taken("root", 1, 48, 50), PruneInput{Within: day(1)}, []string{
 			"delete " + at("root", 50) + ": taken 2026-10-22 04:00 UTC [older than 1d (2d 1h), no rule keeps it]",
 			"delete " + at("root", 48) + ": taken 2026-10-22 06:00 UTC [older than 1d (1d 23h), no rule keeps it]",
-			"keep " + at("root", 1) + ": newest; within 1d",
+			"keep " + at("root", 1) + ": newest; within 1d, until replaced",
 		}},
 		"by age, clock not trusted": {func() *machine { m := fake().taken("root", 1, 48); m.unsynced = "unset"; return m }(), PruneInput{Within: day(1)}, []string{
 			"keep " + at("root", 1) + ": newest; clock is not trusted: unset",
@@ -53,12 +53,12 @@ func TestPlanPrune(t *testing.T) {
 		}},
 		"two sources in one folder": {fake().taken("a/b", 3, 2).taken("a-b", 9), PruneInput{Last: 1}, []string{
 			"delete " + at("a/b", 3) + ": taken 2026-10-24 03:00 UTC [no rule keeps it (2h 59m old)]",
-			"keep " + at("a-b", 9) + ": newest; last 1 of 1",
-			"keep " + at("a/b", 2) + ": newest; last 1 of 1",
+			"keep " + at("a-b", 9) + ": newest; last 1 of 1, until replaced",
+			"keep " + at("a/b", 2) + ": newest; last 1 of 1, until replaced",
 		}},
 		"named, one of them unknown": {fake().taken("a", 3, 2).taken("b", 3, 2).naming("b", "c"), PruneInput{Last: 1}, []string{
 			"delete " + at("b", 3) + ": taken 2026-10-24 03:00 UTC [no rule keeps it (2h 59m old)]",
-			"keep " + at("b", 2) + ": newest; last 1 of 1",
+			"keep " + at("b", 2) + ": newest; last 1 of 1, until replaced",
 			`error /sources/1: there are no snapshots of "c": the folder "snapshots/c" does not exist`,
 		}},
 		"nothing there": {fake(), PruneInput{Last: 1}, []string{`warning : there is no folder "snapshots", so there is nothing to prune`}},
@@ -68,12 +68,12 @@ func TestPlanPrune(t *testing.T) {
 			return m
 		}(), PruneInput{Last: 1}, []string{
 			"delete " + at("b", 3) + ": taken 2026-10-24 03:00 UTC [no rule keeps it (2h 59m old)]",
-			"keep " + at("b", 2) + ": newest; last 1 of 1",
+			"keep " + at("b", 2) + ": newest; last 1 of 1, until replaced",
 			`error : the snapshots of "a" are left alone: input/output error`,
 		}},
 		"the cap": {fake().taken("a", 4, 3, 2), PruneInput{Last: 1, MaxDeletes: 1}, []string{
 			"delete " + at("a", 4) + ": taken 2026-10-24 02:00 UTC [no rule keeps it (3h 59m old)]",
-			"keep " + at("a", 2) + ": newest; last 1 of 1",
+			"keep " + at("a", 2) + ": newest; last 1 of 1, until replaced",
 			"keep " + at("a", 3) + ": delete cap of 1",
 			`warning : "a": delete cap of 1 reached; 1 more would be deleted`,
 		}},
@@ -82,8 +82,8 @@ func TestPlanPrune(t *testing.T) {
 			m.folders["snapshots/a"] = listing{found: true, entries: []kernel.Entry{{Name: "d", Type: kernel.EntryDir}, {Name: "l", Type: kernel.EntrySymlink}}}
 			return m
 		}(), PruneInput{Last: 9}, []string{
-			"keep " + at("a", 2) + ": newest; last 1 of 9",
-			"keep " + at("a", 3) + ": last 2 of 9",
+			"keep " + at("a", 2) + ": newest; last 1 of 9, until replaced",
+			"keep " + at("a", 3) + ": last 2 of 9, until replaced",
 			"keep snapshots/a/d: foreign: it is a plain directory",
 			"keep snapshots/a/l: foreign: it is a symbolic link",
 			"keep snapshots/a/x\ny: foreign: coppice has no record of having taken it",

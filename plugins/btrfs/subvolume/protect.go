@@ -1,39 +1,70 @@
 package subvolume
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
+	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 )
 
 // protection is a reason for which a snapshot must stay whatever any rule says.
 type protection struct {
-	flag  string // short, for the facts of a plan
-	words string // for the user
+	flag  string    // short, for the facts of a plan
+	words string    // for the user
+	until time.Time // when it ends by itself; zero: never, or nobody knows
 }
 
 // protections returns all of them. A hold that has ended is none.
 func (m *machine) protections(s subvolume, clock clock) []protection {
 	if s.planned {
 		if h, ok := m.heldPaths[s.Path]; ok && !h.Over(clock.Now, clock.Trusted) {
-			return []protection{{"pinned", h.String()}}
+			return []protection{{flag: "pinned", words: h.String(), until: endOf(h)}}
 		}
 		return nil
 	}
 	var all []protection
 	if h, ok := m.state.holds[s.UUID]; ok && !h.Over(clock.Now, clock.Trusted) {
-		all = append(all, protection{"pinned", h.String()})
+		all = append(all, protection{flag: "pinned", words: h.String(), until: endOf(h)})
 	}
 	if where, ok := m.mounted[s.ID]; ok {
-		all = append(all, protection{"mounted", where})
+		all = append(all, protection{flag: "mounted", words: where})
 	}
 	if s.ID == m.defaultID {
-		all = append(all, protection{"default", "default subvolume"})
+		all = append(all, protection{flag: "default", words: "default subvolume"})
 	}
 	if m.parents[s.ID] {
-		all = append(all, protection{"nesting", "holds other subvolumes"})
+		all = append(all, protection{flag: "nesting", words: "holds other subvolumes"})
 	}
 	return all
+}
+
+// endOfAll is when the last of these protections ends; zero: never, or nobody knows.
+func endOfAll(all []protection) time.Time {
+	var end time.Time
+	for _, p := range all {
+		if p.until.IsZero() {
+			return time.Time{}
+		}
+		if p.until.After(end) {
+			end = p.until
+		}
+	}
+	return end
+}
+
+// endOf is when the last of these holds ends; zero: never.
+func endOf(all volume.Holds) time.Time {
+	var end time.Time
+	for _, h := range all {
+		if h.Until.IsZero() {
+			return time.Time{}
+		}
+		if h.Until.After(end) {
+			end = h.Until
+		}
+	}
+	return end
 }
 
 // takenAt is when a snapshot counts as taken: when it was created, or the sender says it was. One with the stamp of this very run counts as taken at
@@ -49,8 +80,8 @@ func (m *machine) takenAt(s subvolume, clock clock) time.Time {
 	case s.untrusted && clock.Trusted:
 		var next subvolume
 		for _, other := range m.subvolumes {
-			if other.managed() && !other.untrusted && !other.planned && other.OTransID > s.OTransID &&
-				(next.OTransID == 0 || other.OTransID < next.OTransID) {
+			if other.managed() && !other.untrusted && other.OTransID > s.OTransID && (next.OTransID == 0 ||
+				cmp.Or(cmp.Compare(other.OTransID, next.OTransID), other.OTime.Compare(next.OTime)) < 0) {
 				next = other
 			}
 		}

@@ -2,9 +2,7 @@ package subvolume
 
 import (
 	"context"
-	"time"
 
-	"github.com/hbohlen/coppice/plugins/btrfs/retention"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
 )
@@ -48,7 +46,7 @@ func pruneAction(h volume.Host) sdk.Action {
 				return none, err
 			}
 			defer f.Close()
-			m, err := observe(ctx, h, f, look{catalogue: true, guards: true, planning: true, prior: c.Prior})
+			m, err := observe(ctx, h, f, look{catalogue: true, guards: true, planning: true, prior: c.Prior, virtual: c.Virtual, space: in.wantsSpace()})
 			if err != nil {
 				return none, err
 			}
@@ -65,23 +63,4 @@ func pruneAction(h volume.Host) sdk.Action {
 			return applyPrune(ctx, h, c, in, private)
 		},
 	})
-}
-
-func (in PruneInput) policy() (retention.Policy, error) {
-	p := retention.Policy{
-		Within:      time.Duration(in.Within),
-		Last:        in.Last,
-		Hourly:      in.Hourly,
-		Daily:       in.Daily,
-		Weekly:      in.Weekly,
-		Monthly:     in.Monthly,
-		Yearly:      in.Yearly,
-		AtLeast:     in.AtLeast,
-		MaxDeletes:  in.MaxDeletes,
-		FreshWithin: time.Duration(in.FreshWithin),
-	}
-	if err := p.Validate(); err != nil {
-		return p, sdk.InvalidInput("", "%v", err)
-	}
-	return p, nil
 }

@@ -74,21 +74,37 @@ type TakenSnapshot struct {
 // PruneInput is the input of btrfs.prune.
 type PruneInput struct {
 	volume.Target
-	Snapshots   string          `json:"snapshots" default:"snapshots" min:"1" doc:"Folder of the snapshots, a path from the filesystem's top level."`
-	Sources     []sdk.Subvolume `json:"sources,omitempty" doc:"Only the snapshots of these sources; left out: of every source that has snapshots in the folder."`
-	OnMissing   string          `json:"on_missing" default:"fail" enum:"fail|skip" doc:"What a source without snapshots means: an error, or a warning."`
-	Within      sdk.Duration    `json:"within" default:"0s" doc:"Keep every snapshot up to this age."`
-	Last        int             `json:"last" default:"0" min:"0" doc:"Keep the newest N."`
-	Hourly      int             `json:"hourly" default:"0" min:"0" doc:"Keep the first of each hour, for the newest N hours that have snapshots."`
-	Daily       int             `json:"daily" default:"0" min:"0" doc:"Keep the first of each day, for the newest N days that have snapshots. Days are UTC."`
-	Weekly      int             `json:"weekly" default:"0" min:"0" doc:"Keep the first of each ISO week, for the newest N weeks that have snapshots."`
-	Monthly     int             `json:"monthly" default:"0" min:"0" doc:"Keep the first of each month, for the newest N months that have snapshots."`
-	Yearly      int             `json:"yearly" default:"0" min:"0" doc:"Keep the first of each year, for the newest N years that have snapshots."`
-	AtLeast     int             `json:"at_least" default:"1" min:"1" doc:"Never leave fewer than this many of a source."`
-	FreshWithin sdk.Duration    `json:"fresh_within" default:"0s" doc:"Delete nothing of a source whose newest snapshot is older than this; 0s: whatever its age."`
-	MaxDeletes  int             `json:"max_deletes" default:"0" min:"0" doc:"Delete at most this many of a source, the oldest; 0: no cap."`
-	Clock       string          `json:"clock" default:"system" enum:"system|rtc" doc:"Which clock to believe: the system's only while it is synchronised (NTP), or the hardware clock's as it is. Without a clock to believe nothing is deleted by age."`
-	SharedWith  string          `json:"shared_with" default:"nobody" enum:"nobody|others" doc:"Whether another tool (snapper, btrbk) is meant to keep snapshots in the same folder. If it does and is not meant to, nothing is deleted."`
+	Snapshots        string          `json:"snapshots" default:"snapshots" min:"1" doc:"Folder of the snapshots, a path from the filesystem's top level."`
+	Sources          []sdk.Subvolume `json:"sources,omitempty" doc:"Only the snapshots of these sources; left out: of every source that has snapshots in the folder."`
+	OnMissing        string          `json:"on_missing" default:"fail" enum:"fail|skip" doc:"What a source without snapshots means: an error, or a warning."`
+	Within           sdk.Duration    `json:"within" default:"0s" doc:"Keep every snapshot up to this age."`
+	Last             int             `json:"last" default:"0" min:"0" doc:"Keep the newest N."`
+	Frequently       int             `json:"frequently" default:"0" min:"0" doc:"Keep the first of each period of frequent_period, for the newest N periods that have snapshots."`
+	Hourly           int             `json:"hourly" default:"0" min:"0" doc:"Keep the first of each hour, for the newest N hours that have snapshots."`
+	Daily            int             `json:"daily" default:"0" min:"0" doc:"Keep the first of each day, for the newest N days that have snapshots."`
+	Weekly           int             `json:"weekly" default:"0" min:"0" doc:"Keep the first of each week, for the newest N weeks that have snapshots."`
+	Monthly          int             `json:"monthly" default:"0" min:"0" doc:"Keep the first of each month, for the newest N months that have snapshots."`
+	Quarterly        int             `json:"quarterly" default:"0" min:"0" doc:"Keep the first of each quarter of a year, for the newest N quarters that have snapshots."`
+	Yearly           int             `json:"yearly" default:"0" min:"0" doc:"Keep the first of each year, for the newest N years that have snapshots."`
+	FrequentlyWithin sdk.Duration    `json:"frequently_within" default:"0s" doc:"Keep the first of each period of frequent_period, back to the one of so long ago."`
+	HourlyWithin     sdk.Duration    `json:"hourly_within" default:"0s" doc:"Keep the first of each hour, back to the hour of so long ago."`
+	DailyWithin      sdk.Duration    `json:"daily_within" default:"0s" doc:"Keep the first of each day, back to the day of so long ago."`
+	WeeklyWithin     sdk.Duration    `json:"weekly_within" default:"0s" doc:"Keep the first of each week, back to the week of so long ago."`
+	MonthlyWithin    sdk.Duration    `json:"monthly_within" default:"0s" doc:"Keep the first of each month, back to the month of so long ago."`
+	QuarterlyWithin  sdk.Duration    `json:"quarterly_within" default:"0s" doc:"Keep the first of each quarter, back to the quarter of so long ago."`
+	YearlyWithin     sdk.Duration    `json:"yearly_within" default:"0s" doc:"Keep the first of each year, back to the year of so long ago."`
+	Keep             string          `json:"keep" default:"oldest" enum:"oldest|newest" doc:"Which snapshot of each hour, day … the rules above keep: the first or the last one."`
+	FrequentPeriod   sdk.Duration    `json:"frequent_period" default:"15m" doc:"Length of the periods of frequently: whole minutes that divide an hour evenly."`
+	Timezone         string          `json:"timezone" default:"UTC" min:"1" doc:"Where hours and days begin: an IANA name such as Europe/Berlin. An hour that the clocks there show twice is two hours."`
+	DayStart         int             `json:"day_start" default:"0" min:"0" max:"23" doc:"Hour at which days begin, and with them weeks, months, quarters and years."`
+	WeekStart        string          `json:"week_start" default:"monday" enum:"monday|tuesday|wednesday|thursday|friday|saturday|sunday" doc:"Day on which weeks begin."`
+	AtLeast          int             `json:"at_least" default:"1" min:"1" doc:"Never leave fewer than this many of a source."`
+	FreshWithin      sdk.Duration    `json:"fresh_within" default:"0s" doc:"Delete nothing of a source whose newest snapshot is older than this; 0s: whatever its age."`
+	MaxDeletes       int             `json:"max_deletes" default:"0" min:"0" doc:"Delete at most this many of a source, the oldest; 0: no cap."`
+	MinFree          float64         `json:"min_free" default:"0" min:"0" max:"1" doc:"While a smaller part of the filesystem than this is free, delete also what only rules keep, the oldest of all sources first; 0: never."`
+	MinFreeSize      sdk.Size        `json:"min_free_size" default:"0" min:"0" doc:"The same in bytes; with both, until both are free."`
+	Clock            string          `json:"clock" default:"system" enum:"system|rtc" doc:"Which clock to believe: the system's only while it is synchronised (NTP), or the hardware clock's as it is. Without a clock to believe nothing is deleted by age."`
+	SharedWith       string          `json:"shared_with" default:"nobody" enum:"nobody|others" doc:"Whether another tool (snapper, btrbk) is meant to keep snapshots in the same folder. If it does and is not meant to, nothing is deleted."`
 }
 
 // PruneOutput is the output of btrfs.prune.
@@ -105,6 +121,8 @@ type PrunedSnapshot struct {
 	UUID    sdk.UUID  `json:"uuid" doc:"The snapshot's UUID."`
 	Created time.Time `json:"created" doc:"When it was taken."`
 	Why     string    `json:"why" doc:"Why it is kept or deleted."`
+	// KeptUntil is zero where nobody can tell.
+	KeptUntil time.Time `json:"kept_until,omitzero" doc:"From when nothing would keep it if nothing else changed; absent for one that newer ones have to replace, for one that is protected, and for one that is deleted."`
 }
 
 // DeleteInput is the input of btrfs.delete.

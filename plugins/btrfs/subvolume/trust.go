@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
+	"github.com/hbohlen/coppice/sdk"
 )
 
 type clock = retention.Clock
@@ -20,6 +21,9 @@ const (
 // hardware clock is right; and the managed snapshots, except those of this run, do not speak against it. Snapshots that
 // were taken while the clock could not be believed say nothing: they have their time from that clock.
 func (m *machine) trust(input string, instant time.Time) clock {
+	if m.virtual != sdk.NotVirtual {
+		return clock{Now: instant.UTC(), Trusted: true}
+	}
 	var newest subvolume
 	for _, s := range m.subvolumes {
 		if s.managed() && !s.planned && !s.untrusted && !ofThisRun(s, instant) && s.OTime.After(newest.OTime) {

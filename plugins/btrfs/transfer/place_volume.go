@@ -290,10 +290,7 @@ func (p *volumePlace) putInPlace(c claim, name string, s kernel.Subvolume, j job
 	if err != nil {
 		return err
 	}
-	if err := p.f.RenameInFolder(c.Folder, c.Temp, j.Stamp); err != nil {
-		return err
-	}
-	if err := volume.SyncFolder(p.f, c.Folder); err != nil {
+	if err := p.f.Rename(c.path(), s.UUID, c.Folder+"/"+j.Stamp); err != nil {
 		return err
 	}
 	return p.f.Remove(claimsFolder + "/" + name)
