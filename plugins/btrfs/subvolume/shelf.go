@@ -101,10 +101,13 @@ func (s *Shelf) Sources(f *kernel.Filesystem, folder string, given []sdk.Subvolu
 	return all, errors.Join(errs...)
 }
 
-// Of returns the managed snapshots of a source in its folder below folder, the oldest first.
+// Of returns the managed snapshots of a source in a folder of snapshots, the oldest first, without those that were adopted.
 func (s *Shelf) Of(source, folder string) []Snapshot {
 	var all []Snapshot
 	for _, sub := range s.m.snapshotsOf(source, folder) {
+		if sub.adopted {
+			continue // its name is no stamp: the copies could not be told apart
+		}
 		one := Snapshot{Subvolume: sub.Subvolume, Planned: sub.planned, Source: sub.source}
 		if sub.untrusted {
 			one.Untrusted = "the clock was not trusted when it was taken"
