@@ -83,7 +83,7 @@ var jsonDocuments = []structure{
 	{"Steps of a playbook", "../cmd/coppice/show.go", "shownStep", "An element of `steps`."},
 	{"coppice.runs", "../cmd/coppice/runs.go", "listedRun", "`coppice runs --json`. The list is under `runs`; its elements have the fields below. " +
 		"`coppice runs show RUN --json` prints the record of a run as it is, one event a line."},
-	{"coppice.simulation", "../runner/simulate/simulate.go", "Result", "`coppice simulate PLAYBOOK --json`. Behind `format` and `version`:"},
+	{"coppice.simulation", "../runner/simulate/simulate.go", "Result", "`coppice simulate PLAYBOOK --json`. It is under `simulation`:"},
 	{"Virtual runs", "../runner/simulate/simulate.go", "Run", "An element of `runs`."},
 	{"Deletions of a virtual run", "../runner/simulate/simulate.go", "Deletion", "An element of `deleted`."},
 	{"Groups of resources", "../runner/simulate/simulate.go", "Group", "An element of `groups`: the resources of one type in one folder."},

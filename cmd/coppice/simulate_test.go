@@ -19,11 +19,11 @@ import (
 // simulated is the JSON of a simulation.
 func simulated(t *testing.T, args ...string) simulate.Result {
 	t.Helper()
-	var r simulate.Result
-	if err := json.Unmarshal([]byte(must(t, append([]string{"simulate", "--json"}, args...)...)), &r); err != nil {
+	var document struct{ Simulation simulate.Result }
+	if err := json.Unmarshal([]byte(must(t, append([]string{"simulate", "--json"}, args...)...)), &document); err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return document.Simulation
 }
 
 // TestSimulationEqualsRuns: what three days of simulated runs leave behind is what twelve real runs at those instants

@@ -1,8 +1,10 @@
-// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, deletes snapshots that
-// nothing keeps any more, and gets files and whole subvolumes back out of them.
+// Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, gives them their places and
+// properties, deletes snapshots that nothing keeps any more, gets files and whole subvolumes back out of them, and looks
+// after the filesystem as a whole.
 //
-// It deletes nothing but snapshots that it took itself, and those only by UUID, after having looked at them again under
-// the filesystem's lock. It never follows a symbolic link inside the filesystem and never starts a program.
+// By itself it deletes nothing but snapshots that it took; other subvolumes only by the one action that is for nothing else
+// (delete_tree). All go only by UUID, after having been looked at again under the filesystem's lock. It never follows a
+// symbolic link inside the filesystem and never starts a program.
 //
 // Words:
 //
@@ -16,6 +18,8 @@
 //   - Adopted: made by somebody else and taken into the catalogue as it is. It is managed whatever its name.
 //   - Hold: a file in .coppice/holds named by the UUID of a snapshot that must stay; the snapshot is pinned.
 //   - Hold switch: a file or kernel parameter that stops every deletion.
+//   - Upkeep: what is done to a filesystem as a whole. Its records are in .coppice/upkeep on the filesystem itself.
+//   - Due: the last time that something came to its end, by that record, is longer ago than asked for.
 //   - Planned: not there yet; an earlier step of a preview would make it.
 //
 // The actions are in subpackages by what they are about. In each of them the files have the same names: schema.go for inputs
@@ -25,6 +29,7 @@ package btrfs
 import (
 	"slices"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/layout"
 	"github.com/hbohlen/coppice/plugins/btrfs/recovery"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/upkeep"
@@ -41,8 +46,8 @@ func New() *sdk.Plugin {
 	return &sdk.Plugin{
 		Name:    "btrfs",
 		Version: Version,
-		Summary: "subvolumes and snapshots of btrfs filesystems",
+		Summary: "subvolumes, snapshots and upkeep of btrfs filesystems",
 		Locks:   h.Locks,
-		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), recovery.Actions(h)),
+		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), layout.Actions(h), recovery.Actions(h)),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sort"
 	"time"
 
@@ -135,15 +136,14 @@ func Compare(saved, now Step) []Difference {
 			all = append(all, Difference{name, what, old, new})
 		}
 	}
-	then, today := changeSet(saved), changeSet(now)
-	for _, c := range then {
-		if !contains(today, c) {
-			differ("a planned change would not be made", c, "nothing")
+	for _, c := range saved.Changes {
+		if !slices.ContainsFunc(now.Changes, c.becomes) {
+			differ("a planned change would not be made", c.String(), "nothing")
 		}
 	}
-	for _, c := range today {
-		if !contains(then, c) {
-			differ("a change that was not planned", "nothing", c)
+	for _, c := range now.Changes {
+		if !slices.ContainsFunc(saved.Changes, func(planned Change) bool { return planned.becomes(c) }) {
+			differ("a change that was not planned", "nothing", c.String())
 		}
 	}
 	if len(all) == 0 {
@@ -191,12 +191,10 @@ func CompareAll(saved, now []Step) []Difference {
 	return all
 }
 
-func changeSet(s Step) []string {
-	var all []string
-	for _, c := range s.Changes {
-		all = append(all, c.String())
-	}
-	return all
+// becomes reports whether a planned change can have become this one. What an earlier step was to make had no identity then,
+// and has one now.
+func (c Change) becomes(now Change) bool {
+	return c.Kind == now.Kind && c.Resource == now.Resource && (c.ID == "" || c.ID == now.ID)
 }
 
 // firstDifference is the first place where two JSON values differ, with what
@@ -271,13 +269,4 @@ func cut(text string) string {
 		return string(runes[:most]) + "…"
 	}
 	return text
-}
-
-func contains(all []string, one string) bool {
-	for _, s := range all {
-		if s == one {
-			return true
-		}
-	}
-	return false
 }

@@ -115,6 +115,14 @@ func TestCompare(t *testing.T) {
 			r.Steps[1].Planned.Changes = r.Steps[0].Planned.Changes
 			return r
 		}(), nil},
+		"another one of the same name": {func() *engine.Report {
+			r := report("x", "y")
+			r.Steps[0].Planned.Changes[1].Resource.ID = "u-z"
+			return r
+		}(), []Difference{
+			{"one", "a planned change would not be made", "delete t s y (u-y)", "nothing"},
+			{"one", "a change that was not planned", "nothing", "delete t s y (u-z)"},
+		}},
 		"a step that is gone": {&engine.Report{Steps: report().Steps[1:]}, []Difference{{"one", "the step", "planned", "not there"}}},
 	} {
 		got := CompareAll(saved, steps(c.now))
@@ -127,6 +135,18 @@ func TestCompare(t *testing.T) {
 				t.Errorf("%s: %+v", name, got[i])
 			}
 		}
+	}
+}
+
+// What an earlier step was to make is named without an identity, and has one when that step has run.
+func TestCompareWithWhatWasMade(t *testing.T) {
+	r := report("x")
+	r.Steps[0].Planned.Changes[0].Resource.ID = ""
+	if got := CompareAll(steps(r), steps(report("x"))); len(got) > 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := CompareAll(steps(report("x")), steps(r)); len(got) != 2 {
+		t.Errorf("the other way round: %+v", got)
 	}
 }
 

@@ -82,11 +82,9 @@ func (r *plan) heading(res engine.StepResult, indent, names int, hasItems bool) 
 			l = l.add(plain, "  ").add(dim, r.clean(res.Summary))
 		}
 	case res.Conditional != "" || hasItems || isOnFailure(res) || res.Step.Uses == "":
-	case res.Step.Effect == "read":
-		if res.Summary != "" {
-			l = l.add(plain, "  ").add(dim, r.clean(res.Summary))
-		}
-	default:
+	case res.Summary != "": // what there is, or why there is nothing to change
+		l = l.add(plain, "  ").add(dim, r.clean(res.Summary))
+	case res.Step.Effect != "read":
 		l = l.add(plain, "  ").add(dim, "nothing to change")
 	}
 	return l

@@ -18,9 +18,9 @@ const (
 
 // simulationDocument is what is written. A field may be added in version 1, none removed or changed.
 type simulationDocument struct {
-	Format  string `json:"format"`
-	Version int    `json:"version"`
-	*simulate.Result
+	Format     string           `json:"format"`
+	Version    int              `json:"version"`
+	Simulation *simulate.Result `json:"simulation"`
 }
 
 // SimulationJSON writes a simulation as one JSON document.

@@ -88,6 +88,26 @@ type devInfoArgs struct { // btrfs_ioctl_dev_info_args
 	path                  [1024]byte
 }
 
+type quotaCtlArgs struct { // btrfs_ioctl_quota_ctl_args
+	command, status uint64
+}
+
+type quotaRescanArgs struct { // btrfs_ioctl_quota_rescan_args
+	flags, progress uint64
+	_               [6]uint64
+}
+
+type qgroupLimitArgs struct { // btrfs_ioctl_qgroup_limit_args
+	group                       uint64
+	flags                       uint64
+	maxReferenced, maxExclusive uint64
+	reservedRef, reservedExcl   uint64
+}
+
+type featureArgs struct { // btrfs_ioctl_feature_flags
+	compat, compatReadOnly, incompat uint64
+}
+
 type spaceInfo struct { // btrfs_ioctl_space_info
 	flags, total, used uint64
 }
@@ -107,6 +127,10 @@ var (
 	_ = [1]int{}[unsafe.Sizeof(fsInfoArgs{})-1024]
 	_ = [1]int{}[unsafe.Sizeof(devInfoArgs{})-4096]
 	_ = [1]int{}[unsafe.Sizeof(spaceInfo{})-24]
+	_ = [1]int{}[unsafe.Sizeof(quotaCtlArgs{})-16]
+	_ = [1]int{}[unsafe.Sizeof(quotaRescanArgs{})-64]
+	_ = [1]int{}[unsafe.Sizeof(qgroupLimitArgs{})-48]
+	_ = [1]int{}[unsafe.Sizeof(featureArgs{})-24]
 )
 
 // Request numbers are put together as asm-generic/ioctl.h does, which holds on amd64, arm64, arm, 386, riscv64, loong64
@@ -121,13 +145,21 @@ const (
 	iocSync          = iocMagic | 8                                 // BTRFS_IOC_SYNC
 	iocTreeSearchV2  = iocRead | iocWrite | 112<<16 | iocMagic | 17 // BTRFS_IOC_TREE_SEARCH_V2, kernel 3.16
 	iocInoLookup     = iocRead | iocWrite | 4096<<16 | iocMagic | 18
+	iocDefaultSubvol = iocWrite | 8<<16 | iocMagic | 19
 	iocSpaceInfo     = iocRead | iocWrite | 16<<16 | iocMagic | 20
 	iocSnapCreateV2  = iocWrite | 4096<<16 | iocMagic | 23
 	iocSubvolCreate  = iocWrite | 4096<<16 | iocMagic | 24 // BTRFS_IOC_SUBVOL_CREATE_V2
 	iocStartSync     = iocRead | 8<<16 | iocMagic | 24
+	iocGetFlags      = iocRead | 8<<16 | iocMagic | 25  // BTRFS_IOC_SUBVOL_GETFLAGS
+	iocSetFlags      = iocWrite | 8<<16 | iocMagic | 26 // BTRFS_IOC_SUBVOL_SETFLAGS
 	iocDevInfo       = iocRead | iocWrite | 4096<<16 | iocMagic | 30
 	iocFsInfo        = iocRead | 1024<<16 | iocMagic | 31
-	iocGetLabel      = iocRead | 256<<16 | iocMagic | 49   // BTRFS_IOC_GET_FSLABEL
+	iocQuotaCtl      = iocRead | iocWrite | 16<<16 | iocMagic | 40
+	iocQgroupLimit   = iocRead | 48<<16 | iocMagic | 43
+	iocQuotaRescan   = iocWrite | 64<<16 | iocMagic | 44
+	iocRescanStatus  = iocRead | 64<<16 | iocMagic | 45  // BTRFS_IOC_QUOTA_RESCAN_STATUS
+	iocGetLabel      = iocRead | 256<<16 | iocMagic | 49 // BTRFS_IOC_GET_FSLABEL
+	iocGetFeatures   = iocRead | 24<<16 | iocMagic | 57
 	iocSubvolInfo    = iocRead | 504<<16 | iocMagic | 60   // BTRFS_IOC_GET_SUBVOL_INFO, kernel 4.18
 	iocSnapDestroyV2 = iocWrite | 4096<<16 | iocMagic | 63 // kernel 5.7
 )
@@ -139,6 +171,7 @@ const TopLevelID = 5
 const (
 	treeRoot  = 1 // BTRFS_ROOT_TREE_OBJECTID
 	treeChunk = 3 // BTRFS_CHUNK_TREE_OBJECTID
+	treeQuota = 8 // BTRFS_QUOTA_TREE_OBJECTID
 	treeUUID  = 9 // BTRFS_UUID_TREE_OBJECTID
 
 	objectRootTreeDir = 6              // BTRFS_ROOT_TREE_DIR_OBJECTID
@@ -152,6 +185,9 @@ const (
 	keyRootItem    = 132 // BTRFS_ROOT_ITEM_KEY
 	keyRootBackref = 144 // BTRFS_ROOT_BACKREF_KEY
 	keyChunk       = 228 // BTRFS_CHUNK_ITEM_KEY
+	keyQuotaStatus = 240 // BTRFS_QGROUP_STATUS_KEY
+	keyQuotaInfo   = 242 // BTRFS_QGROUP_INFO_KEY
+	keyQuotaLimit  = 244 // BTRFS_QGROUP_LIMIT_KEY
 	keyUUIDSubvol  = 251 // BTRFS_UUID_KEY_SUBVOL
 
 	inodeStub = 2   // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID

@@ -146,6 +146,8 @@ func FuzzSearchResult(f *testing.F) {
 			decodeDirItem(it.data, "default")
 			decodeInodeRef(it)
 			decodeChunk(it.data)
+			decodeQuotaStatus(it.data)
+			decodeQuotaLimit(it.data)
 			if ref, ok := decodeRootRef(it); ok && (ref.name == "" || len(ref.name) > len(it.data)) {
 				t.Errorf("%+v", ref)
 			}

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/dennwc/btrfs"
 )
@@ -47,4 +48,13 @@ func (f *Filesystem) DeviceErrors(id uint64) (DeviceErrors, error) {
 		return DeviceErrors{}, fail(op, fmt.Sprint(id), err)
 	}
 	return DeviceErrors{Write: s.WriteErrs, Read: s.ReadErrs, Flush: s.FlushErrs, Corruption: s.CorruptionErrs, Generation: s.GenerationErrs}, nil
+}
+
+// ResetDeviceErrors sets the error counters of a device to zero.
+func (f *Filesystem) ResetDeviceErrors(id uint64) error {
+	args := &devStatsArgs{devid: id, items: 5, flags: devStatsReset}
+	if err := ioctlAgain(f.top, iocDevStats, unsafe.Pointer(args)); err != nil {
+		return fail("reset the error counters of device", fmt.Sprint(id), err)
+	}
+	return nil
 }

@@ -46,6 +46,8 @@ var (
 	ErrOtherFilesystem = errors.New("on another filesystem")
 	// ErrUnsupported: this kernel does not know the operation.
 	ErrUnsupported = errors.New("not supported by this kernel")
+	// ErrCancelled: somebody else has stopped a scrub or balance.
+	ErrCancelled = errors.New("stopped")
 	// ErrNotCleaned: the wait ended before the cleaner was through.
 	ErrNotCleaned = errors.New("space not freed yet")
 )

@@ -10,7 +10,7 @@ import (
 )
 
 // ioctl issues one request and returns the bare errno. The positive results that some btrfs requests have are errors
-// only for requests that this package does not make (device add, remove, replace, resize, balance).
+// only for those that go through ioctlResult, and for some that this package does not make (device add, remove, replace, resize).
 func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(arg))
 	runtime.KeepAlive(f)
@@ -18,6 +18,17 @@ func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
 		return errno
 	}
 	return nil
+}
+
+// ioctlResult is ioctl with what the kernel returned, which is positive (BTRFS_ERROR_DEV_* of linux/btrfs.h) when another
+// exclusive operation keeps it from beginning.
+func ioctlResult(f *os.File, request uintptr, arg unsafe.Pointer) (uintptr, error) {
+	r, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(arg))
+	runtime.KeepAlive(f)
+	if errno != 0 {
+		return 0, errno
+	}
+	return r, nil
 }
 
 // ioctlAgain is for requests that may be repeated after a signal without doing anything twice.

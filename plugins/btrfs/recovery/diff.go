@@ -31,7 +31,7 @@ func diffAction(h volume.Host) sdk.Action {
 			return none, err
 		}
 		defer f.Close()
-		s, err := subvolume.Look(ctx, h, f, c)
+		s, err := subvolume.TakeSurvey(ctx, h, f, c)
 		if err != nil {
 			return none, err
 		}

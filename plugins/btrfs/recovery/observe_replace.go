@@ -31,7 +31,7 @@ type replacing struct {
 func observeReplace(ctx context.Context, h volume.Host, c *sdk.Call, f *kernel.Filesystem, in ReplaceInput, archive string) (*replacing, error) {
 	o := &replacing{archive: archive}
 	var err error
-	if o.survey, err = subvolume.Look(ctx, h, f, c); err != nil {
+	if o.survey, err = subvolume.TakeSurvey(ctx, h, f, c); err != nil {
 		return nil, err
 	}
 	if o.place, err = placeOf(f, "/subvolume", string(in.Subvolume)); err != nil {

@@ -48,7 +48,7 @@ type existing struct {
 func observeRestore(ctx context.Context, h volume.Host, c *sdk.Call, f *kernel.Filesystem, in RestoreInput) (*restoring, error) {
 	o := &restoring{there: map[string]existing{}}
 	var err error
-	if o.survey, err = subvolume.Look(ctx, h, f, c); err != nil {
+	if o.survey, err = subvolume.TakeSurvey(ctx, h, f, c); err != nil {
 		return nil, err
 	}
 	var bad *sdk.Error

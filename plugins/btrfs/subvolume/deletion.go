@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -23,15 +22,12 @@ type doomed struct {
 	Source string
 }
 
-// How often a deletion looks at the machine again, and reports how far it is.
-const (
-	lookAgain   = 250 * time.Millisecond
-	reportAgain = 100 * time.Millisecond
-)
+// reportAgain is how often a deletion reports how far it is.
+const reportAgain = 100 * time.Millisecond
 
-// deletion deletes a planned list under the lock on names. It looks at the machine when it starts, again every quarter of
-// a second, and at once when this namespace's mounts, a hold or a hold switch have changed: at the subvolumes, mounts, holds and hold switches, not at the catalogue, which nobody without
-// the lock changes.
+// deletion deletes a planned list under the lock on names. It looks at the machine when it starts, and again whenever
+// volume.Watch says so: at the subvolumes, mounts, holds and hold switches, not at the catalogue, which nobody without the
+// lock changes.
 type deletion struct {
 	h     volume.Host
 	c     *sdk.Call
@@ -41,11 +37,10 @@ type deletion struct {
 	clock string // which one to believe
 	want  *want  // free space that items go for; nil: all go in any case
 
-	mounts    *os.File // /proc/self/mountinfo, to be told of changes; nil without /proc
+	watch     *volume.Watch
 	m         *machine
 	guards    clock
 	survivors map[string]int // snapshots of a source that are not on the list
-	looked    time.Time
 	reported  time.Time
 }
 
@@ -57,9 +52,8 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 		return nil, err
 	}
 	defer unlock()
-	if d.mounts, err = os.Open("/proc/self/mountinfo"); err == nil {
-		defer d.mounts.Close()
-	}
+	d.watch = volume.NewWatch(d.h, d.f)
+	defer d.watch.Close()
 	if d.m, err = observe(ctx, d.h, d.f, look{catalogue: true, guards: true}); err != nil {
 		return nil, err
 	}
@@ -98,7 +92,11 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 	}
 	// Before the commit, which wakes the cleaner that these would then wait for. They come to disk with the deletions or
 	// after them, never before: nobody syncs their folder by itself while the lock is held.
-	if err := d.removeRecords(deleted); err != nil {
+	gone := make(map[kernel.UUID]bool, len(deleted))
+	for _, i := range deleted {
+		gone[d.items[i].UUID] = true
+	}
+	if err := d.m.removeRecords(d.f, gone); err != nil {
 		d.c.Logf("warn", "the snapshots are deleted, but their records could not be removed: %v", err)
 	}
 	if len(deleted) > 0 {
@@ -113,17 +111,16 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 	return deleted, err
 }
 
-// fresh looks at the machine again when the last look was too long ago, or something has changed since that can be seen
-// at once: the mounts of this namespace, a hold on the item, a hold switch.
+// fresh looks at the machine again when it is time to.
 func (d *deletion) fresh(ctx context.Context, item doomed) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	news, err := d.news(item)
+	stale, err := d.watch.Stale(item.UUID)
 	if err != nil {
 		return volume.Explain("", err)
 	}
-	if !news && d.h.Now().Sub(d.looked) < lookAgain {
+	if !stale {
 		return nil
 	}
 	if err := d.m.observeSubvolumes(d.f); err != nil {
@@ -135,29 +132,9 @@ func (d *deletion) fresh(ctx context.Context, item doomed) error {
 	return d.checked()
 }
 
-// news reports whether something has changed, by looks that cost next to nothing.
-func (d *deletion) news(item doomed) (bool, error) {
-	if d.mounts != nil {
-		// The kernel tells of each change of the mounts once, see proc(5) on mountinfo.
-		poll := []unix.PollFd{{Fd: int32(d.mounts.Fd()), Events: unix.POLLPRI}}
-		if n, err := unix.Poll(poll, 0); err == nil && n > 0 {
-			return true, nil
-		}
-	}
-	if _, err := os.Lstat(d.h.HoldFile); err == nil {
-		return true, nil
-	}
-	for _, path := range []string{volume.HoldPath, volume.HoldsFolder + "/" + item.UUID.String()} {
-		if there, err := d.f.Exists(path); err != nil || there {
-			return there, err
-		}
-	}
-	return false, nil
-}
-
 // checked draws the conclusions from a look at the machine.
 func (d *deletion) checked() error {
-	d.looked = d.h.Now()
+	d.watch.Looked()
 	if err := d.m.mayDelete(); err != nil {
 		return err
 	}
@@ -222,22 +199,18 @@ func (d *deletion) report(count int) {
 	}
 }
 
-// removeRecords removes the records that nothing is left of, and what a crash left in their folder.
-func (d *deletion) removeRecords(deleted []int) error {
-	gone := make(map[kernel.UUID]bool, len(deleted))
-	for _, i := range deleted {
-		gone[d.items[i].UUID] = true
-	}
-	left := slices.DeleteFunc(slices.Clone(d.m.subvolumes), func(s subvolume) bool { return gone[s.UUID] })
-	if len(d.m.state.catalogue.names) == 0 {
+// removeRecords removes the records that nothing is left of once these are gone, and what a crash left in their folder.
+func (m *machine) removeRecords(f *kernel.Filesystem, gone map[kernel.UUID]bool) error {
+	left := slices.DeleteFunc(slices.Clone(m.subvolumes), func(s subvolume) bool { return gone[s.UUID] })
+	if len(m.state.catalogue.names) == 0 {
 		return nil
 	}
-	dir, err := d.f.OpenDir(recordsFolder)
+	dir, err := f.OpenDir(recordsFolder)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	for _, name := range d.m.state.catalogue.empty(left) {
+	for _, name := range m.state.catalogue.empty(left) {
 		// Not Dir.Remove, which looks first: this can remove nothing but a file.
 		if err := unix.Unlinkat(int(dir.Fd()), name, 0); err != nil && err != unix.ENOENT {
 			return fmt.Errorf("cannot remove %q: %w", name, err)

@@ -32,8 +32,8 @@ type Survey struct {
 	State       error   // coppice's records can't be used at all: nothing may be written
 }
 
-// Look surveys a filesystem, for a plan or a reading action.
-func Look(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *sdk.Call) (Survey, error) {
+// TakeSurvey surveys a filesystem, for a plan or a reading action.
+func TakeSurvey(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *sdk.Call) (Survey, error) {
 	m, err := observe(ctx, h, f, look{catalogue: true, guards: true, planning: true, prior: c.Prior, virtual: c.Virtual})
 	if err != nil {
 		return Survey{}, err

@@ -19,7 +19,7 @@ type machine struct {
 	readOnly    bool // the whole filesystem
 
 	subvolumes []subvolume             // all but the top level, sorted by path
-	defaultID  uint64                  // mounted when no subvolume is asked for
+	defaultID  uint64                  // mounted when no subvolume is asked for; 0 for one that is planned
 	mounted    map[uint64]string       // where a subvolume is mounted, by ID
 	state      state                   // what .coppice says
 	switches   []string                // hold switches that are on, in words
@@ -30,11 +30,19 @@ type machine struct {
 	sources    []source                // of the inputs, in their order
 	things     map[string]thing        // what is at the paths that a plan asks for
 	folders    map[string]listing      // content of the folders that a plan asks for
+	pinned     map[string]volume.Holds // pins that earlier steps put on planned subvolumes, by path
 	dirs       map[string]bool         // directories that earlier steps have planned, for their snapshots
 	byPath     map[string]int          // index in subvolumes
 	byUUID     map[kernel.UUID]int     // index in subvolumes
 	parents    map[uint64]bool         // IDs of the subvolumes that others lie in
-	pinned     map[string]volume.Holds // pins that earlier steps put on planned subvolumes, by path
+
+	// What earlier steps will have made of the rest.
+	overlaid    bool             // there are such steps
+	present     present          // where the subvolumes are now; made when it is asked for
+	removed     []subvolume      // what they delete of what exists
+	defaultPath string           // of the default subvolume if it is planned
+	files       map[string]Shape // of files and directories, by path
+	quotas      string           // the mode; "" when no step changes it
 }
 
 // subvolume is one that exists or is planned.
@@ -45,6 +53,15 @@ type subvolume struct {
 	adopted   bool   // it was made by somebody else, and taken into the catalogue
 	untrusted bool   // it was taken while the clock could not be believed, so its creation time proves nothing
 	unmanaged string // why it is not managed, in words; "" if it is
+	shape     Shape  // what earlier steps will have given it
+	heir      heir   // of one that is planned
+	was       string // of one that exists: where it is now, when earlier steps have planned something
+}
+
+// heir is where one that is planned gets from what its shape does not say.
+type heir struct {
+	limits uint64 // ID of the source of a snapshot, whose limits it gets
+	folder string // where that subvolume is now whose compression an empty one gets; "" for the top level
 }
 
 // managed reports whether it is a snapshot of ours that may be expired.

@@ -84,6 +84,7 @@ func (m *machine) observeSubvolumes(f *kernel.Filesystem) error {
 	if err != nil {
 		return volume.Explain("", err)
 	}
+	m.overlaid, m.removed = false, nil
 	m.subvolumes = make([]subvolume, len(all))
 	for i, s := range all {
 		m.subvolumes[i].Subvolume = s
@@ -189,7 +190,9 @@ func (m *machine) observeThings(f *kernel.Filesystem, paths ...string) {
 	for _, p := range paths {
 		if _, known := m.things[p]; !known {
 			var t thing
-			t.kind, t.found, t.err = f.Stat(p)
+			if now, is := m.onDisk(p); is {
+				t.kind, t.found, t.err = f.Stat(now)
+			}
 			m.things[p] = t
 		}
 	}

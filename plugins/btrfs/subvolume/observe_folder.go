@@ -24,7 +24,11 @@ func (m *machine) observeFolders(f *kernel.Filesystem, paths ...string) {
 // readFolder looks only at what is not known to be a subvolume: looking at a subvolume makes the kernel read its root
 // from the disk, which takes long with a thousand of them.
 func (m *machine) readFolder(f *kernel.Filesystem, path string) listing {
-	dir, err := f.OpenDir(path)
+	now, is := m.onDisk(path)
+	if !is {
+		return listing{}
+	}
+	dir, err := f.OpenDir(now)
 	if errors.Is(err, kernel.ErrNotFound) {
 		return listing{}
 	}

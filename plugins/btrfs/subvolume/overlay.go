@@ -12,13 +12,14 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-// attributes is the After of a change that creates a subvolume.
+// attributes is the After of a change that creates a subvolume, and the Before of one that deletes it.
 type attributes struct {
 	Source     string    `json:"source,omitempty"` // of a snapshot
 	ParentUUID string    `json:"parent_uuid,omitempty"`
 	ReadOnly   bool      `json:"read_only"`
 	Managed    bool      `json:"managed"`
 	Created    time.Time `json:"created"`
+	Shape
 }
 
 func (a attributes) encode() json.RawMessage {
@@ -33,72 +34,259 @@ func (a attributes) encode() json.RawMessage {
 const plannedSeq = math.MaxUint64
 
 // overlay lays the changes that earlier steps have planned, and nobody has made yet, over what was observed: what they
-// create is there as planned, what they delete is gone. Changes of other filesystems and resources mean nothing here.
+// create is there as planned, what they delete is gone, what they update is as they leave it. Changes of other filesystems
+// and resources mean nothing here.
 func (m *machine) overlay(prior []sdk.Change) {
-	paths := make(map[string]int, len(m.subvolumes)+len(prior)) // indexes
-	for i, s := range m.subvolumes {
-		paths[s.Path] = i
+	if len(prior) == 0 {
+		return
 	}
-	var ids map[string]int // the same by ID, made when it is needed
-	gone := map[int]bool{}
+	m.remember()
+	l := layer{m: m, gone: map[int]bool{}}
+	l.index()
 	changed := false
 	for _, c := range prior {
-		if c.Resource.Type != volume.ResourceType || c.Resource.Scope != m.uuid {
+		if c.Resource.Scope != m.uuid {
 			continue
 		}
-		changed = true
-		switch c.Kind {
-		case sdk.Create:
-			if _, taken := paths[c.Resource.Name]; !taken {
-				s := plannedSubvolume(c)
-				paths[c.Resource.Name] = len(m.subvolumes)
-				m.subvolumes = append(m.subvolumes, s)
-				m.planDirs(s)
-			}
-		case sdk.Update:
-			m.overlayHolds(c)
-			m.overlayAdoption(c)
-			m.overlayMove(c, paths)
-		case sdk.Delete:
-			i, there := paths[c.Resource.Name]
-			there = there && m.subvolumes[i].planned
-			if c.Resource.ID != "" {
-				if ids == nil {
-					ids = m.ids()
-				}
-				i, there = ids[c.Resource.ID]
-			}
-			if there && !gone[i] {
-				gone[i] = true
-				if paths[m.subvolumes[i].Path] == i {
-					delete(paths, m.subvolumes[i].Path)
-				}
-			}
+		switch c.Resource.Type {
+		case volume.ResourceType:
+			l.lay(c)
+			changed = true
+		case volume.FilesystemType:
+			m.layFilesystem(c)
+		case FileType:
+			m.layFile(c)
 		}
 	}
-	if len(gone) > 0 {
-		left := m.subvolumes[:0:0]
-		for i, s := range m.subvolumes {
-			if !gone[i] {
-				left = append(left, s)
-			}
-		}
-		m.subvolumes = left
-	}
+	l.sweep()
 	if changed {
 		m.settle()
 	}
 }
 
-// ids are the indexes of the subvolumes that exist, by their UUIDs.
-func (m *machine) ids() map[string]int {
-	all := make(map[string]int, len(m.subvolumes))
-	for i, s := range m.subvolumes {
-		if !s.planned {
-			all[s.id()] = i
+// renames reports whether earlier steps give a subvolume another path.
+func renames(prior []sdk.Change) bool {
+	return slices.ContainsFunc(prior, func(c sdk.Change) bool {
+		var to Properties
+		return c.Kind == sdk.Update && c.Resource.Type == volume.ResourceType && json.Unmarshal(c.After, &to) == nil && to.Path != nil
+	})
+}
+
+// layer lays changes of subvolumes, thousands of which a simulation has. What is deleted stays in the list until the end.
+type layer struct {
+	m     *machine
+	paths map[string]int // indexes, of what is not gone
+	ids   map[string]int // the same by ID, of what exists; made when it is needed
+	gone  map[int]bool
+}
+
+func (l *layer) index() {
+	l.paths = make(map[string]int, len(l.m.subvolumes))
+	for i, s := range l.m.subvolumes {
+		if !l.gone[i] {
+			l.paths[s.Path] = i
 		}
 	}
-	return all
+}
+
+// withID finds one that exists.
+func (l *layer) withID(id string) (int, bool) {
+	if l.ids == nil {
+		l.ids = make(map[string]int, len(l.m.subvolumes))
+		for i, s := range l.m.subvolumes {
+			if !s.planned {
+				l.ids[s.id()] = i
+			}
+		}
+	}
+	i, there := l.ids[id]
+	return i, there && !l.gone[i]
+}
+
+// meant finds the subvolume that a change is about: by ID, or by path if it is planned.
+func (l *layer) meant(r sdk.Resource) (int, bool) {
+	if r.ID != "" {
+		return l.withID(r.ID)
+	}
+	i, there := l.paths[r.Name]
+	return i, there && l.m.subvolumes[i].planned
+}
+
+// lay lays one change of a subvolume.
+func (l *layer) lay(c sdk.Change) {
+	switch c.Kind {
+	case sdk.Create:
+		if _, taken := l.paths[c.Resource.Name]; taken {
+			return
+		}
+		s := plannedSubvolume(c)
+		l.inherit(&s)
+		l.paths[s.Path] = len(l.m.subvolumes)
+		l.m.subvolumes = append(l.m.subvolumes, s)
+		l.m.planDirs(s)
+	case sdk.Delete:
+		if i, there := l.meant(c.Resource); there {
+			l.gone[i] = true
+			if l.paths[l.m.subvolumes[i].Path] == i {
+				delete(l.paths, l.m.subvolumes[i].Path)
+			}
+		}
+	case sdk.Update:
+		l.m.overlayHolds(c)
+		l.m.overlayAdoption(c)
+		i, there := l.meant(c.Resource)
+		var to Properties
+		if !there || json.Unmarshal(c.After, &to) != nil {
+			return
+		}
+		s := &l.m.subvolumes[i]
+		if to.ReadOnly != nil {
+			s.ReadOnly = *to.ReadOnly
+		}
+		s.shape = s.shape.with(to.Shape)
+		if to.Path != nil {
+			l.m.move(s.Path, *to.Path)
+			l.index()
+			s.ParentID = l.parentOf(*to.Path).ID
+		}
+	}
+}
+
+// sweep takes what is deleted out of the list.
+func (l *layer) sweep() {
+	if len(l.gone) == 0 {
+		return
+	}
+	left := l.m.subvolumes[:0:0]
+	for i, s := range l.m.subvolumes {
+		if !l.gone[i] {
+			left = append(left, s)
+		} else if !s.planned {
+			l.m.removed = append(l.m.removed, s)
+		}
+	}
+	l.m.subvolumes = left
+}
+
+// parentOf finds the subvolume that one at a path lies in; it has the ID of the top level, or 0 if it is planned.
+func (l *layer) parentOf(p string) subvolume {
+	for dir := volume.ParentOf(p); dir != ""; dir = volume.ParentOf(dir) {
+		if i, ok := l.paths[dir]; ok {
+			return l.m.subvolumes[i]
+		}
+	}
+	return subvolume{Subvolume: kernel.Subvolume{ID: kernel.TopLevelID}, shape: l.m.files["/"]}
+}
+
+// inherit gives to a subvolume that is planned what the kernel gives to a new one, as far as earlier steps have to do with it: a
+// snapshot has everything from its source, and its limits too; an empty one has the compression of the one around it.
+func (l *layer) inherit(s *subvolume) {
+	parent := l.parentOf(s.Path)
+	s.ParentID = parent.ID
+	if s.ParentUUID.IsZero() && s.source == "" {
+		if s.shape.Compression == "" {
+			s.shape.Compression = kernel.InheritedCompression(parent.shape.Compression)
+		}
+		s.heir.folder = parent.was
+		if parent.planned {
+			s.heir.folder = parent.heir.folder
+		}
+		return
+	}
+	i, there := l.paths[s.source] // one that is planned
+	if !s.ParentUUID.IsZero() {
+		i, there = l.withID(s.ParentUUID.String())
+	}
+	if !there {
+		return
+	}
+	source := l.m.subvolumes[i]
+	s.shape = source.shape.with(s.shape)
+	s.heir = source.heir
+	if !source.planned {
+		s.heir.limits = source.ID
+	}
+}
+
+// move gives a subvolume, and all that is in it, another path.
+func (m *machine) move(from, to string) {
+	moved := func(p string) string {
+		if p == from || volume.Inside(from, p) {
+			return to + p[len(from):]
+		}
+		return p
+	}
+	for i := range m.subvolumes {
+		m.subvolumes[i].Path = moved(m.subvolumes[i].Path)
+	}
+	m.defaultPath = moved(m.defaultPath)
+	files := make(map[string]Shape, len(m.files))
+	for p, shape := range m.files {
+		files[moved(p)] = shape
+	}
+	m.files = files
+	dirs := make(map[string]bool, len(m.dirs))
+	for p := range m.dirs {
+		dirs[moved(p)] = true
+	}
+	m.dirs = dirs
+	pinned := make(map[string]volume.Holds, len(m.pinned))
+	for p, holds := range m.pinned {
+		pinned[moved(p)] = holds
+	}
+	m.pinned = pinned
+}
+
+// Moved is the Before or After of a change that moves a subvolume.
+func Moved(path string) json.RawMessage {
+	data, err := json.Marshal(Properties{Path: &path})
+	if err != nil {
+		panic(err) // a string
+	}
+	return data
+}
+
+// layFile lays one change of a file or directory.
+func (m *machine) layFile(c sdk.Change) {
+	var to Shape
+	if c.Kind == sdk.Update && json.Unmarshal(c.After, &to) == nil {
+		m.files[c.Resource.Name] = m.files[c.Resource.Name].with(to)
+	}
+}
+
+// layFilesystem lays one change of what the filesystem has once.
+func (m *machine) layFilesystem(c sdk.Change) {
+	var to FilesystemProperties
+	if c.Kind != sdk.Update || json.Unmarshal(c.After, &to) != nil {
+		return
+	}
+	if to.Quotas != "" {
+		m.quotas = to.Quotas
+		m.unlimit()
+	}
+	if to.Default == nil {
+		return
+	}
+	m.defaultID, m.defaultPath = 0, *to.Default
+	if *to.Default == "/" {
+		m.defaultID, m.defaultPath = kernel.TopLevelID, ""
+	}
+	id, err := kernel.ParseUUID(to.DefaultUUID)
+	if err != nil {
+		return
+	}
+	for _, s := range m.subvolumes {
+		if !s.planned && s.UUID == id {
+			m.defaultID, m.defaultPath = s.ID, ""
+		}
+	}
+}
+
+// unlimit takes all limits away, as a change of the mode does: it begins or ends with quotas that are off.
+func (m *machine) unlimit() {
+	for i := range m.subvolumes {
+		m.subvolumes[i].shape.MaxReferenced, m.subvolumes[i].shape.MaxExclusive = "", ""
+	}
 }
 
 // forget leaves out what coppice took on this machine: for a simulation that begins without it.
@@ -148,7 +336,7 @@ func (m *machine) planDirs(s subvolume) {
 // plannedSubvolume reads what a change says of the subvolume that it would create.
 func plannedSubvolume(c sdk.Change) subvolume {
 	a := readAttributes(c.After)
-	s := subvolume{planned: true, source: a.Source, unmanaged: unrecorded}
+	s := subvolume{planned: true, source: a.Source, unmanaged: unrecorded, shape: a.Shape}
 	s.Path = c.Resource.Name
 	s.ReadOnly = a.ReadOnly
 	s.OTime = a.Created.UTC()
@@ -162,44 +350,4 @@ func plannedSubvolume(c sdk.Change) subvolume {
 		s.unmanaged = writable
 	}
 	return s
-}
-
-// movedAttribute is the part of a change that gives a subvolume another path.
-type movedAttribute struct {
-	Path string `json:"path"`
-}
-
-// Moved is the Before or After of a change that moves a subvolume.
-func Moved(path string) json.RawMessage {
-	data, err := json.Marshal(movedAttribute{path})
-	if err != nil {
-		panic(err) // a string
-	}
-	return data
-}
-
-// overlayMove moves a subvolume, and all that lie in it, as an earlier step would. paths are the indexes of those that are
-// not gone.
-func (m *machine) overlayMove(c sdk.Change, paths map[string]int) {
-	var to movedAttribute
-	if json.Unmarshal(c.After, &to) != nil || to.Path == "" {
-		return
-	}
-	moved := map[string]int{}
-	for path, i := range paths {
-		s := m.subvolumes[i]
-		switch {
-		case s.id() == c.Resource.ID && !s.planned:
-			moved[to.Path] = i
-		case volume.Inside(c.Resource.Name, path):
-			moved[to.Path+path[len(c.Resource.Name):]] = i
-		default:
-			continue
-		}
-		delete(paths, path)
-	}
-	for path, i := range moved {
-		m.subvolumes[i].Path = path
-		paths[path] = i
-	}
 }

@@ -142,7 +142,7 @@ func (m *machine) wanted(input, given string) (subvolume, bool, error) {
 		return subvolume{}, false, volume.Explain(input, err)
 	}
 	if kind, there := m.other(w.path); there {
-		return subvolume{}, false, sdk.InvalidInput(input, "%q is a %v, not a snapshot", w.path, kind)
+		return subvolume{}, false, sdk.InvalidInput(input, "%q is a %v, not a subvolume", w.path, kind)
 	}
 	return subvolume{}, false, nil
 }

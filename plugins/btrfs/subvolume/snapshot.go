@@ -65,6 +65,9 @@ func observeForSnapshot(ctx context.Context, h volume.Host, f *kernel.Filesystem
 	for around := volume.ParentOf(into); around != ""; around = volume.ParentOf(around) {
 		paths = append(paths, around)
 	}
+	if renames(c.Prior) { // then what is at a path is elsewhere now
+		paths = nil
+	}
 	m, err := observe(ctx, h, f, look{record: recordName(stamp, c.Run), clock: true, newest: true, paths: paths, planning: true, prior: c.Prior, virtual: c.Virtual})
 	if err != nil {
 		return nil, err

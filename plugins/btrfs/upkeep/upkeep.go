@@ -8,5 +8,7 @@ import (
 
 // Actions of this package.
 func Actions(h volume.Host) []sdk.Action {
-	return []sdk.Action{usageAction(h)}
+	return []sdk.Action{
+		usageAction(h), scrubAction(h), balanceAction(h), trimAction(h), defragmentAction(h), deviceErrorsAction(h), syncAction(h),
+	}
 }

@@ -18,8 +18,8 @@ type Host struct {
 	HoldFile string                 // a hold switch, if there is anything at this path
 	Cmdline  string                 // the file with the kernel's command line
 	Clock    func() (string, error) // why the system's clock is not synchronised, "" if it is
-	Now      func() time.Time       // only for pacing, never for a decision
-	LockWait time.Duration          // how long Apply waits for the lock on names
+	Now      func() time.Time       // for pacing, and for records of when something ended; never for a decision
+	LockWait time.Duration          // how long Apply waits for a lock
 	Locks    *Locks                 // what the runner has this process hold
 
 	// Together takes a group once.

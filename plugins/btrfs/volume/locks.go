@@ -12,7 +12,7 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-// Keys of locks are "btrfs:UUID:names".
+// Keys of locks are "btrfs:UUID:names" and "btrfs:UUID:exclusive".
 const (
 	keyPrefix = "btrfs:"
 	namesPart = ":names"
@@ -25,7 +25,7 @@ func NamesKey(id kernel.UUID) string { return keyPrefix + id.String() + namesPar
 // when its last file is closed.
 const tryFor = 50 * time.Millisecond
 
-// Locks are those that this process holds for the runner: the kernel's flock on the top level, which excludes others in
+// Locks are those that this process holds for the runner: the kernel's flock on an inode of it, which excludes others in
 // other containers too, and lives until this process is gone, its last system call included.
 type Locks struct {
 	mu   sync.Mutex
@@ -84,10 +84,9 @@ func (l *Locks) Has(key string) bool {
 // take takes one lock.
 func take(ctx context.Context, key string) (release func(), err error) {
 	id, ok := strings.CutPrefix(key, keyPrefix)
-	if ok {
-		id, ok = strings.CutSuffix(id, namesPart)
-	}
-	if _, bad := kernel.ParseUUID(id); !ok || bad != nil {
+	id, names := strings.CutSuffix(id, namesPart)
+	id, exclusive := strings.CutSuffix(id, exclusivePart)
+	if _, bad := kernel.ParseUUID(id); !ok || bad != nil || names == exclusive {
 		return nil, Refuse("", "there is no lock %q", key)
 	}
 	f, err := kernel.Open(ctx, "UUID="+id)
@@ -96,14 +95,22 @@ func take(ctx context.Context, key string) (release func(), err error) {
 	}
 	wait, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
-	unlock, err := f.LockNames(wait)
+	var unlock func()
+	if names {
+		unlock, err = f.LockNames(wait)
+	} else {
+		unlock, err = lockExclusive(wait, f)
+	}
 	if err != nil {
 		f.Close()
-		if errors.Is(err, kernel.ErrBusy) && ctx.Err() == nil {
-			return nil, &sdk.Error{Reason: sdk.Busy, Summary: fmt.Sprintf("another process changes the names of btrfs %s", id),
-				Advice: "wait for it; \"fuser -v\" on the filesystem's top level finds it, unless it is in a container"}
+		switch {
+		case !errors.Is(err, kernel.ErrBusy) || ctx.Err() != nil:
+			return nil, Explain("", err)
+		case exclusive:
+			return nil, exclusiveBusy(f.UUID())
 		}
-		return nil, Explain("", err)
+		return nil, &sdk.Error{Reason: sdk.Busy, Summary: fmt.Sprintf("another process changes the names of btrfs %s", id),
+			Advice: "wait for it; \"fuser -v\" on the filesystem's top level finds it, unless it is in a container"}
 	}
 	return func() {
 		unlock()

@@ -74,7 +74,8 @@ func anyRecord(dir *kernel.Dir) (string, error) {
 }
 
 // MakeState makes the folder with its version, and reports whether it was not complete before. The version is there before
-// anything else is. The caller holds the lock on names, has asked CheckState, and syncs the top level.
+// anything else is. The caller holds the lock on names, has asked CheckState, and syncs the top level. (Without the lock it may
+// fail with ErrExists or ErrNotFound when somebody else does the same; then it can be called again.)
 func MakeState(f *kernel.Filesystem) (fresh bool, err error) {
 	made, err := f.MkdirAll(StateFolder, 0o700)
 	if err != nil {

@@ -22,6 +22,9 @@ type Target struct {
 // ResourceType is the type of resource that the actions touch. Its scope is the filesystem's UUID.
 const ResourceType = "btrfs.subvolume"
 
+// FilesystemType is the type of what a filesystem has once: its quotas, its default subvolume. Its scope is the UUID too.
+const FilesystemType = "btrfs.filesystem"
+
 // Open opens the filesystem that an action works on. The caller closes it.
 func Open(ctx context.Context, t Target) (*kernel.Filesystem, error) {
 	f, err := kernel.Open(ctx, string(t.Filesystem))

@@ -33,7 +33,7 @@ func (m Mount) SuperOption(name string) (value string, ok bool) {
 	for option := range strings.SplitSeq(m.SuperOptions, ",") {
 		key, value, _ := strings.Cut(option, "=")
 		if key == name {
-			return unescape(value), true
+			return Unescape(value), true
 		}
 		if key == "subvol" {
 			break
@@ -113,14 +113,14 @@ func parseLine(line string) (Mount, error) {
 		return Mount{}, fmt.Errorf("the device number is %q", fields[2])
 	}
 	m.Major, m.Minor = uint32(ma), uint32(mi)
-	m.Root, m.MountPoint, m.Options = unescape(fields[3]), unescape(fields[4]), unescape(fields[5])
-	m.FSType, m.Source = unescape(fields[dash+1]), unescape(fields[dash+2])
+	m.Root, m.MountPoint, m.Options = Unescape(fields[3]), Unescape(fields[4]), Unescape(fields[5])
+	m.FSType, m.Source = Unescape(fields[dash+1]), Unescape(fields[dash+2])
 	m.SuperOptions = strings.Join(fields[dash+3:], " ")
 	return m, nil
 }
 
-// unescape decodes \ooo, as the kernel's seq_escape writes space, tab, newline, backslash and "#".
-func unescape(s string) string {
+// Unescape decodes \ooo, as the kernel's seq_escape writes space, tab, newline, backslash and "#".
+func Unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s
 	}
