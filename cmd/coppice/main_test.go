@@ -55,6 +55,7 @@ func (t tests) Run() int {
 //
 //	exits CODE COMMAND…    the command ends with just that code
 //	btrfs-with SUBVOLUME…  a throw-away btrfs with these subvolumes, mounted at $FS
+//	btrfs-disk             another throw-away btrfs with the folder server, mounted at $DISK
 //	past N STEP END SOURCE…  N snapshots of each source, a step apart, the last a step before
 //	                       the END: a time or now
 //	pin-oldest             a hold on the oldest snapshot
@@ -82,7 +83,7 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0 && err == nil || need.Required("btrfs"), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "btrfs-with": btrfsWith, "past": past, "pin-oldest": pinOldest,
+			"exits": exits, "btrfs-with": btrfsWith, "btrfs-disk": btrfsDisk, "past": past, "pin-oldest": pinOldest,
 		},
 	})
 }
@@ -143,6 +144,12 @@ func btrfsWith(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("FS", fs.Mount)
 	ts.Check(history.Create(context.Background(), fs, args))
 	filesystems.Store(ts.Getenv("WORK"), fs)
+}
+
+func btrfsDisk(ts *testscript.TestScript, neg bool, args []string) {
+	fs := loopfs.ForTest(scriptT{ts}, loopfs.Options{Size: 256 << 20})
+	ts.Setenv("DISK", fs.Mount)
+	ts.Check(os.Mkdir(fs.Path("server"), 0o700))
 }
 
 func past(ts *testscript.TestScript, neg bool, args []string) {

@@ -1,10 +1,10 @@
 // Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, gives them their places and
-// properties, deletes snapshots that nothing keeps any more, gets files and whole subvolumes back out of them, and looks
-// after the filesystem as a whole.
+// properties, copies snapshots to other places, deletes snapshots that nothing keeps any more, gets files and whole
+// subvolumes back out of them, and looks after the filesystem as a whole.
 //
-// By itself it deletes nothing but snapshots that it took; other subvolumes only by the one action that is for nothing else
+// By itself it deletes nothing but snapshots that it took or received; other subvolumes only by the one action that is for nothing else
 // (delete_tree). All go only by UUID, after having been looked at again under the filesystem's lock. It never follows a
-// symbolic link inside the filesystem and never starts a program.
+// symbolic link inside the filesystem. Only the actions that copy snapshots start programs; package transfer says which.
 //
 // Words:
 //
@@ -12,9 +12,10 @@
 //   - Source: a subvolume that is snapshotted, called by its path. It may be replaced by another one of the same path.
 //   - Folder: the directory that holds the snapshots of one source, <into>/<path of the source, "/" as "-">.
 //   - Stamp: the name of a snapshot in its folder, the run's instant in UTC, such as 20261024T060000.000Z.
-//   - Catalogue: the records in .coppice/snapshots on the filesystem itself of which snapshots were taken, and from what.
+//   - Catalogue: the records in .coppice/snapshots on the filesystem itself of which snapshots were taken or received, and from what.
 //   - Managed: a snapshot that btrfs.prune may expire: read-only, in the folder of its source, with a stamp that agrees
-//     with its creation time, in the catalogue. Everything else in a folder is foreign and left alone.
+//     with its creation time (or that of the snapshot it is a copy of, if it was received), in the catalogue. Everything else
+//     in a folder is foreign and left alone.
 //   - Adopted: made by somebody else and taken into the catalogue as it is. It is managed whatever its name.
 //   - Hold: a file in .coppice/holds named by the UUID of a snapshot that must stay; the snapshot is pinned.
 //   - Hold switch: a file or kernel parameter that stops every deletion.
@@ -32,6 +33,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/layout"
 	"github.com/hbohlen/coppice/plugins/btrfs/recovery"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
+	"github.com/hbohlen/coppice/plugins/btrfs/transfer"
 	"github.com/hbohlen/coppice/plugins/btrfs/upkeep"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
@@ -48,6 +50,6 @@ func New() *sdk.Plugin {
 		Version: Version,
 		Summary: "subvolumes, snapshots and upkeep of btrfs filesystems",
 		Locks:   h.Locks,
-		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), layout.Actions(h), recovery.Actions(h)),
+		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), layout.Actions(h), recovery.Actions(h), transfer.Actions(h)),
 	}
 }

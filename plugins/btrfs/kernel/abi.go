@@ -112,6 +112,18 @@ type spaceInfo struct { // btrfs_ioctl_space_info
 	flags, total, used uint64
 }
 
+type sendArgs struct { // btrfs_ioctl_send_args
+	sendFd            int64
+	cloneSourcesCount uint64
+	cloneSources      uint64 // address of the IDs
+	parentRoot        uint64
+	flags             uint64
+	version           uint32
+	_                 [28]byte
+}
+
+const sendNoFileData = 1 << 0 // BTRFS_SEND_FLAG_NO_FILE_DATA
+
 const (
 	searchArgsSize = 112
 	spaceArgsSize  = 16 // btrfs_ioctl_space_args without its rows
@@ -127,6 +139,7 @@ var (
 	_ = [1]int{}[unsafe.Sizeof(fsInfoArgs{})-1024]
 	_ = [1]int{}[unsafe.Sizeof(devInfoArgs{})-4096]
 	_ = [1]int{}[unsafe.Sizeof(spaceInfo{})-24]
+	_ = [1]int{}[unsafe.Sizeof(sendArgs{})-72]
 	_ = [1]int{}[unsafe.Sizeof(quotaCtlArgs{})-16]
 	_ = [1]int{}[unsafe.Sizeof(quotaRescanArgs{})-64]
 	_ = [1]int{}[unsafe.Sizeof(qgroupLimitArgs{})-48]
@@ -154,6 +167,7 @@ const (
 	iocSetFlags      = iocWrite | 8<<16 | iocMagic | 26 // BTRFS_IOC_SUBVOL_SETFLAGS
 	iocDevInfo       = iocRead | iocWrite | 4096<<16 | iocMagic | 30
 	iocFsInfo        = iocRead | 1024<<16 | iocMagic | 31
+	iocSend          = iocWrite | 72<<16 | iocMagic | 38
 	iocQuotaCtl      = iocRead | iocWrite | 16<<16 | iocMagic | 40
 	iocQgroupLimit   = iocRead | 48<<16 | iocMagic | 43
 	iocQuotaRescan   = iocWrite | 64<<16 | iocMagic | 44

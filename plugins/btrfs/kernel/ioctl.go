@@ -112,6 +112,25 @@ func destroyByID(any *os.File, id uint64) error {
 	return ioctl(any, iocSnapDestroyV2, unsafe.Pointer(args))
 }
 
+// send writes the stream of a read-only subvolume into a pipe and returns when it has ended. The address of the clone
+// sources is inside of args as a number: they are pinned meanwhile.
+func send(source, into *os.File, parent uint64, noData bool) error {
+	args := &sendArgs{sendFd: int64(into.Fd()), parentRoot: parent}
+	clones := []uint64{parent}
+	if parent != 0 {
+		args.cloneSources, args.cloneSourcesCount = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(clones)))), 1
+	}
+	if noData {
+		args.flags |= sendNoFileData
+	}
+	var pinned runtime.Pinner
+	pinned.Pin(unsafe.SliceData(clones))
+	defer pinned.Unpin()
+	err := ioctl(source, iocSend, unsafe.Pointer(args))
+	runtime.KeepAlive(into)
+	return err
+}
+
 // text is the string in a NUL-padded field.
 func text(field []byte) string {
 	if i := bytes.IndexByte(field, 0); i >= 0 {

@@ -34,7 +34,8 @@ func (w wish) check(input string) *sdk.Error {
 	return nil
 }
 
-// apply is what becomes of a storage; taken says that a compression is given up for no_cow, or the other way.
+// apply is what becomes of a storage. conflict says why the kernel would not take it, as what it has already is in the way of
+// what is asked for; "": it would.
 func (w wish) apply(from storage) (to storage, conflict string) {
 	to = from
 	if w.compression != "" {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
@@ -34,6 +35,9 @@ type member struct {
 	Writable   bool        `json:"writable,omitempty"` // made for somebody to write to: never managed
 	// Adopted: somebody else has made it, so that its name means nothing and its creation time everything.
 	Adopted bool `json:"adopted,omitempty"`
+	// Received is what the kernel has as the received UUID of a snapshot that was sent from elsewhere: that of the snapshot
+	// it is a copy of. Its age goes by the stamp, which is of the sender's clock.
+	Received kernel.UUID `json:"received,omitzero"`
 }
 
 // recordName is the name of the file that a run's record has. All steps of a run share it.
@@ -78,6 +82,8 @@ func decodeRecord(data []byte) (record, error) {
 			return r, fmt.Errorf("a member has the path %q", m.Path)
 		case m.Source == "":
 			return r, fmt.Errorf("member %q has no source", m.Path)
+		case m.UUID.IsZero() && !m.Received.IsZero():
+			return r, fmt.Errorf("member %q was received and has no UUID", m.Path)
 		case m.UUID.IsZero() && (m.SourceUUID.IsZero() || m.Adopted):
 			return r, fmt.Errorf("member %q has neither a UUID nor that of its source", m.Path)
 		}
@@ -98,6 +104,15 @@ type entry struct {
 	member
 	run, stamp string
 	untrusted  bool
+}
+
+// sent is when a snapshot that was received was taken; zero for one that was taken here.
+func (e entry) sent() time.Time {
+	if e.Received.IsZero() {
+		return time.Time{}
+	}
+	t, _ := parseStamp(e.stamp)
+	return t
 }
 
 func newCatalogue() catalogue {

@@ -48,14 +48,15 @@ type machine struct {
 // subvolume is one that exists or is planned.
 type subvolume struct {
 	kernel.Subvolume
-	planned   bool   // no UUID, no ID, no transaction yet
-	source    string // of a snapshot that coppice took
-	adopted   bool   // it was made by somebody else, and taken into the catalogue
-	untrusted bool   // it was taken while the clock could not be believed, so its creation time proves nothing
-	unmanaged string // why it is not managed, in words; "" if it is
-	shape     Shape  // what earlier steps will have given it
-	heir      heir   // of one that is planned
-	was       string // of one that exists: where it is now, when earlier steps have planned something
+	planned   bool      // no UUID, no ID, no transaction yet
+	source    string    // of a snapshot that coppice took
+	sent      time.Time // when it was taken, of one that was received: its creation time is that of its coming here
+	adopted   bool      // it was made by somebody else, and taken into the catalogue
+	untrusted bool      // it was taken while the clock could not be believed, so its creation time proves nothing
+	unmanaged string    // why it is not managed, in words; "" if it is
+	shape     Shape     // what earlier steps will have given it
+	heir      heir      // of one that is planned
+	was       string    // of one that exists: where it is now, when earlier steps have planned something
 }
 
 // heir is where one that is planned gets from what its shape does not say.
@@ -137,6 +138,7 @@ func (m *machine) settle() {
 			s.source, s.unmanaged = m.judge(s.Subvolume)
 			if known, ok := m.state.catalogue.find(s.Subvolume); ok {
 				s.untrusted, s.adopted = known.untrusted, known.Adopted
+				s.sent = known.sent()
 			}
 		}
 		if s.ParentID != 0 {
@@ -184,7 +186,11 @@ func (m *machine) judge(s kernel.Subvolume) (source, unmanaged string) {
 		return known.Source, "its name is not a stamp such as 20261024T060000.000Z"
 	case path.Base(volume.ParentOf(s.Path)) != folderOf(known.Source):
 		return known.Source, fmt.Sprintf("it is not in a folder %q", folderOf(known.Source))
-	case !agrees(stamp, s.OTime):
+	case !known.Received.IsZero() && s.ReceivedUUID != known.Received:
+		return known.Source, "it is not the copy that was received"
+	case !known.Received.IsZero() && known.stamp != s.Name():
+		return known.Source, "its name is not that of the snapshot it is a copy of, " + known.stamp
+	case known.Received.IsZero() && !agrees(stamp, s.OTime):
 		return known.Source, "its name does not agree with its creation time, " + moment(s.OTime)
 	}
 	return known.Source, ""

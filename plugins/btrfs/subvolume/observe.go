@@ -134,6 +134,9 @@ func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem, mounted fun
 		m.mounted[id] = mountedAt(where)
 	}
 	m.state.holds, m.state.unheld = volume.ReadHolds(f)
+	if m.state.holds == nil {
+		m.state.holds = map[kernel.UUID]volume.Holds{}
+	}
 	m.switches = h.Switches()
 	switch there, err := f.Exists(volume.HoldPath); {
 	case err != nil:

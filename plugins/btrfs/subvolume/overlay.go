@@ -56,6 +56,8 @@ func (m *machine) overlay(prior []sdk.Change) {
 			m.layFilesystem(c)
 		case FileType:
 			m.layFile(c)
+		case HoldType:
+			m.moveHold(c)
 		}
 	}
 	l.sweep()

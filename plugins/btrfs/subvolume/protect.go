@@ -64,7 +64,7 @@ func endOf(all volume.Holds) time.Time {
 	return end
 }
 
-// takenAt is when a snapshot counts as taken: when it was created. One with the stamp of this very run counts as taken at
+// takenAt is when a snapshot counts as taken: when it was created, or the sender says it was. One with the stamp of this very run counts as taken at
 // the run's instant, so that it falls into the same bucket in a preview, where it does not exist yet. One that was taken
 // while the clock could not be believed counts as taken with the first one after it that was taken with a trusted clock;
 // while there is none its time is zero.
@@ -85,7 +85,15 @@ func (m *machine) takenAt(s subvolume, clock clock) time.Time {
 		if next.OTransID == 0 {
 			return time.Time{}
 		}
-		return next.OTime.UTC()
+		return next.taken()
+	}
+	return s.taken()
+}
+
+// taken is when a snapshot was taken, by the clock of the machine that took it.
+func (s subvolume) taken() time.Time {
+	if !s.sent.IsZero() {
+		return s.sent.UTC()
 	}
 	return s.OTime.UTC()
 }

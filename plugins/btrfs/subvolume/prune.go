@@ -14,7 +14,7 @@ func pruneAction(h volume.Host) sdk.Action {
 		Description: "Decides for each source which of its snapshots stay and deletes the others, oldest first. A snapshot stays if any " +
 			"rule keeps it; at least one rule must be set. hourly to yearly keep the oldest snapshot of each of the newest N hours, days, " +
 			"ISO weeks, months or years that have one.\n\n" +
-			"Only managed snapshots are looked at: read-only, taken by btrfs.snapshot and recorded so, in the folder of their source, with their " +
+			"Only managed snapshots are looked at: read-only, taken by btrfs.snapshot or received and recorded so, in the folder of their source, with their " +
 			"name unchanged. All else in the folders is left alone, with a warning. Whatever the rules say, these stay: the newest, and the newest " +
 			"at_least; those pinned by a file in .coppice/holds; those mounted anywhere, in containers too; the default subvolume; those that hold " +
 			"other subvolumes; and those from the future or without a creation time.\n\n" +

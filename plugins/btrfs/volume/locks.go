@@ -21,6 +21,15 @@ const (
 // NamesKey is the key of the lock on the names of a filesystem.
 func NamesKey(id kernel.UUID) string { return keyPrefix + id.String() + namesPart }
 
+// sendPart is in the keys of locks on sending: "btrfs:UUID:send:HOLDER". The runner's own lock is all that there is of them: it
+// keeps two runs of this machine from sending the same, and more would not harm, only be for nothing.
+const sendPart = ":send:"
+
+// SendKey is the key of the lock on sending from a filesystem to one target.
+func SendKey(id kernel.UUID, holder string) string {
+	return keyPrefix + id.String() + sendPart + holder
+}
+
 // tryFor is how long a lock is tried for that nobody waits for: the kernel frees that of a process that has just ended
 // when its last file is closed.
 const tryFor = 50 * time.Millisecond
@@ -84,6 +93,11 @@ func (l *Locks) Has(key string) bool {
 // take takes one lock.
 func take(ctx context.Context, key string) (release func(), err error) {
 	id, ok := strings.CutPrefix(key, keyPrefix)
+	if source, _, sends := strings.Cut(id, sendPart); ok && sends {
+		if _, bad := kernel.ParseUUID(source); bad == nil {
+			return func() {}, nil
+		}
+	}
 	id, names := strings.CutSuffix(id, namesPart)
 	id, exclusive := strings.CutSuffix(id, exclusivePart)
 	if _, bad := kernel.ParseUUID(id); !ok || bad != nil || names == exclusive {

@@ -1,0 +1,55 @@
+package kernel
+
+import (
+	"errors"
+)
+
+// FolderAt returns the path from the top level of a directory of the running system. Symbolic links are followed, as for
+// every other program. ErrOtherFilesystem if it is on another filesystem than f, ErrNotBtrfs if on none at all,
+// ErrInvalid if it is no directory.
+func (f *Filesystem) FolderAt(path string) (string, error) {
+	const op = "find the folder"
+	at, err := openLive(path)
+	var block blockDevice
+	switch {
+	case errors.As(err, &block):
+		return "", refuse(op, quote(path), ErrInvalid, "it is a block device")
+	case err != nil:
+		return "", fail(op, quote(path), err)
+	}
+	defer at.Close()
+	if err := mustBeBtrfs(op, path, at); err != nil {
+		return "", err
+	}
+	info, err := fsInfo(at)
+	if err != nil {
+		return "", fail(op, quote(path), err)
+	}
+	if UUID(info.fsid) != f.uuid {
+		return "", refuse(op, quote(path), ErrOtherFilesystem, "it is on filesystem %v, not on %v", UUID(info.fsid), f.uuid)
+	}
+	st, err := at.Stat()
+	if err != nil {
+		return "", fail(op, quote(path), err)
+	}
+	if !st.IsDir() {
+		return "", refuse(op, quote(path), ErrInvalid, "it is not a directory")
+	}
+	id, err := treeOf(at)
+	if err != nil {
+		return "", fail(op, quote(path), err)
+	}
+	around := ""
+	if id != TopLevelID {
+		s, err := f.Info(id)
+		if err != nil {
+			return "", err
+		}
+		around = s.Path
+	}
+	inside, err := f.dirPath(id, inodeOf(st))
+	if err != nil {
+		return "", fail(op, quote(path), err)
+	}
+	return joinPath(around, inside), nil
+}
