@@ -104,7 +104,7 @@ func (s *Shelf) Sources(f *kernel.Filesystem, folder string, given []sdk.Subvolu
 // Of returns the managed snapshots of a source in its folder below folder, the oldest first.
 func (s *Shelf) Of(source, folder string) []Snapshot {
 	var all []Snapshot
-	for _, sub := range s.m.snapshotsOf(source, folder+"/"+folderOf(source)) {
+	for _, sub := range s.m.snapshotsOf(source, folder) {
 		one := Snapshot{Subvolume: sub.Subvolume, Planned: sub.planned, Source: sub.source}
 		if sub.untrusted {
 			one.Untrusted = "the clock was not trusted when it was taken"
