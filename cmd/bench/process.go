@@ -129,7 +129,7 @@ func (b *bench) memory(ctx context.Context, w *worlds) error {
 	if most == 0 {
 		return errors.New("cannot read smaps_rollup and children in /proc, so memory is not measured")
 	}
-	b.claim("memory of runner and plugin together (PSS), at most", mib(most), "≤ 40 MiB, with 4 plugins", most <= 40<<20)
+	b.claim("memory of runner and one plugin together (PSS), at most", mib(most), "≤ 40 MiB, the bound for four", most <= 40<<20)
 	return nil
 }
 

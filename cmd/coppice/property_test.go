@@ -176,6 +176,9 @@ func (s *scene) hold(all *tally) {
 				t.Errorf("%q is said to be made, and is not there", c.Resource.Name)
 			}
 		case sdk.Delete:
+			if s.mounted[c.Resource.ID] {
+				t.Errorf("%q is mounted, and was deleted", c.Resource.Name)
+			}
 			if _, ok := after[c.Resource.ID]; ok || c.Resource.ID == "" {
 				t.Errorf("%q (%s) is said to be deleted, and is there", c.Resource.Name, c.Resource.ID)
 			}
