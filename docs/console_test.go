@@ -172,6 +172,8 @@ var differing = []struct {
 	{regexp.MustCompile(`\b((daily|weekly|monthly|quarterly|yearly|hourly) \d{4}[-\dWT]*(; )?)+`), "BUCKETS"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "DATE"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UUID"},
+	{regexp.MustCompile(`\b[0-9a-f]{8}  `), "UUID  "},
+	{regexp.MustCompile(`\((just now|\d+ (minute|hour|day)s? ago)\) *`), "(AGE) "},
 	{regexp.MustCompile(`\b\d+\.\d\ds\b`), "DURATION"},
 	{regexp.MustCompile(`, \d+s$`), ", DURATION"},
 	{regexp.MustCompile(`"duration_ns":\s*\d+`), "DURATION"},

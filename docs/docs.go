@@ -36,7 +36,7 @@
 //
 // Before outputs are compared, what differs from run to run is replaced: stamps,
 // run ids, times, dates, measured durations, ages in brackets, the days, weeks and
-// months of retention rules, UUIDs, free space, temporary paths, loop devices,
+// months of retention rules, UUIDs and their beginnings, free space, temporary paths, loop devices,
 // transactions, subvolume ids and process ids, and how much was scrubbed, trimmed or freed. See differing in console_test.go.
 // What the day or the clock of the machine decides does not belong into a
 // transcript: give clock=rtc, and count nothing that the calendar decides.

@@ -34,6 +34,8 @@ var formats = []format{
 	{name: "coppice.playbooks", title: "coppice list --json", list: "playbooks", element: structure{file: "../cmd/coppice", name: "listed"}},
 	{name: "coppice.playbook", title: "coppice show --json", whole: structure{file: "../cmd/coppice", name: "shownPlaybook"}},
 	{name: "coppice.runs", title: "coppice runs --json", list: "runs", element: structure{file: "../cmd/coppice", name: "listedRun"}},
+	{name: "coppice.snapshots", title: "coppice snapshots list --json", one: "found", element: structure{file: "../plugins/btrfs/recovery", name: "FindOutput"}},
+	{name: "coppice.diff", title: "coppice snapshots diff --json", one: "diff", element: structure{file: "../plugins/btrfs/recovery", name: "DiffOutput"}},
 	{name: "coppice.plugins", title: "coppice plugin list --json", list: "plugins", element: structure{file: "../cmd/coppice", name: "row"}},
 	{name: "coppice.descriptions", title: "coppice explain --json and coppice explain PLUGIN --json", list: "plugins", element: structure{file: "../sdk", name: "Description"}},
 	{name: "coppice.action", title: "coppice explain PLUGIN.ACTION --json", one: "action", element: structure{file: "../sdk", name: "Info"}},

@@ -215,9 +215,14 @@ func fields(t *testing.T, s structure) []field {
 	return all
 }
 
-// meaningOf is what a field means: its comment, or what the table above says; "" if nobody says it.
+// meaningOf is what a field means: what its tag says, its comment, or what the table above says; "" if nobody says it.
 func meaningOf(structure, name string, f *ast.Field) string {
-	for _, meaning := range []string{strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " "), fieldMeaning[structure+"."+name], fieldMeaning[name]} {
+	tag := ""
+	if f.Tag != nil {
+		text, _ := strconv.Unquote(f.Tag.Value)
+		tag = reflect.StructTag(text).Get("doc")
+	}
+	for _, meaning := range []string{tag, strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " "), fieldMeaning[structure+"."+name], fieldMeaning[name]} {
 		if meaning != "" {
 			return meaning
 		}

@@ -141,6 +141,8 @@ func (s *session) stopped(err error) error {
 // session is what every verb that executes has: plugins, signals, a report.
 type session struct {
 	lateReporter
+	app       *app
+	quiet     bool // for completion: no warnings
 	signals   *signals
 	ctx, last context.Context
 	host      *host.Host
@@ -149,7 +151,7 @@ type session struct {
 }
 
 func (a *app) session(parent context.Context) *session {
-	s := &session{signals: watch()}
+	s := &session{app: a, signals: watch()}
 	s.host = a.host(func(plugin, level, message string) {
 		s.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
 	})

@@ -1,6 +1,6 @@
 // Package btrfs is the btrfs plugin: it reads a filesystem, makes subvolumes and snapshots, gives them their places and
-// properties, copies snapshots to other places, deletes snapshots that nothing keeps any more, and looks after the
-// filesystem as a whole.
+// properties, copies snapshots to other places, deletes snapshots that nothing keeps any more, gets files and whole
+// subvolumes back out of them, and looks after the filesystem as a whole.
 //
 // By itself it deletes nothing but snapshots that it took or received; other subvolumes only by the one action that is for nothing else
 // (delete_tree). All go only by UUID, after having been looked at again under the filesystem's lock. It never follows a
@@ -15,6 +15,7 @@
 //   - Catalogue: the records in .coppice/snapshots on the filesystem itself of which snapshots were taken or received, and from what.
 //   - Managed: a snapshot that btrfs.prune may expire: read-only, in the folder of its source, with a stamp that agrees
 //     with its creation time (or that of the snapshot it is a copy of, if it was received), in the catalogue. Everything else in a folder is foreign and left alone.
+//   - Adopted: made by somebody else and taken into the catalogue as it is. It is managed whatever its name.
 //   - Hold: a file in .coppice/holds named by the UUID of a snapshot that must stay; the snapshot is pinned.
 //   - Hold switch: a file or kernel parameter that stops every deletion.
 //   - Upkeep: what is done to a filesystem as a whole. Its records are in .coppice/upkeep on the filesystem itself.
@@ -29,6 +30,7 @@ import (
 	"slices"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/layout"
+	"github.com/hbohlen/coppice/plugins/btrfs/recovery"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/transfer"
 	"github.com/hbohlen/coppice/plugins/btrfs/upkeep"
@@ -47,6 +49,6 @@ func New() *sdk.Plugin {
 		Version: Version,
 		Summary: "subvolumes, snapshots and upkeep of btrfs filesystems",
 		Locks:   h.Locks,
-		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), layout.Actions(h), transfer.Actions(h)),
+		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), layout.Actions(h), recovery.Actions(h), transfer.Actions(h)),
 	}
 }

@@ -95,7 +95,7 @@ func TestLayoutInUse(t *testing.T) {
 	rig.Contains(t, string(p.Changes[2].Before)+string(p.Changes[2].After), `{"compression":"zlib","no_cow":false}{"compression":"default","no_cow":true}`)
 	told := rig.Told(p.Diagnostics)
 	rig.Contains(t, told,
-		`warning [] /subvolumes: files and folders that are in "data" already keep the compression`, `defragment`,
+		`warning [] /subvolumes: files and folders that are in "data" already keep the compression`, `btrfs.defragment`,
 		`warning [] /subvolumes: files and folders that are in "db" already keep the copy on write`, `cp -a --reflink=never`,
 		`warning [] /subvolumes/3: "same" has mode 0755, not 0700`,
 		`error [invalid] /subvolumes/4/path: the subvolume "sealed" is read-only`,

@@ -34,7 +34,8 @@ func (w wish) check(input string) *sdk.Error {
 	return nil
 }
 
-// apply is what becomes of a storage; taken says that a compression is given up for no_cow, or the other way.
+// apply is what becomes of a storage. conflict says why the kernel would not take it, as what it has already is in the way of
+// what is asked for; "": it would.
 func (w wish) apply(from storage) (to storage, conflict string) {
 	to = from
 	if w.compression != "" {
@@ -95,7 +96,7 @@ func (k kept) advice() string {
 	if k == keptNoCow {
 		return "copy them anew (cp -a --reflink=never) into a subvolume or folder that is made after this; a file changes its copy on write at no other time"
 	}
-	return "\"btrfs filesystem defragment -r\" with -c compresses existing files, and gives up what they share with snapshots; a folder gets a compression with btrfs.property"
+	return "btrfs.defragment with a compression rewrites existing files, those that snapshots share only with shared: copy; a folder gets a compression with btrfs.property"
 }
 
 // words say it about some paths, in quotes.

@@ -36,6 +36,8 @@ type member struct {
 	// Received is what the kernel has as the received UUID of a snapshot that was sent from elsewhere: that of the snapshot
 	// it is a copy of. Its age goes by the stamp, which is of the sender's clock.
 	Received kernel.UUID `json:"received,omitzero"`
+	// Adopted: somebody else has made it, so that its name means nothing and its creation time everything.
+	Adopted bool `json:"adopted,omitempty"`
 }
 
 // recordName is the name of the file that a run's record has. All steps of a run share it.
@@ -82,7 +84,7 @@ func decodeRecord(data []byte) (record, error) {
 			return r, fmt.Errorf("member %q has no source", m.Path)
 		case m.UUID.IsZero() && !m.Received.IsZero():
 			return r, fmt.Errorf("member %q was received and has no UUID", m.Path)
-		case m.UUID.IsZero() && m.SourceUUID.IsZero():
+		case m.UUID.IsZero() && (m.SourceUUID.IsZero() || m.Adopted):
 			return r, fmt.Errorf("member %q has neither a UUID nor that of its source", m.Path)
 		}
 	}

@@ -148,7 +148,7 @@ func (d *deletion) checked() error {
 	}
 	d.survivors = map[string]int{}
 	for _, s := range d.m.subvolumes {
-		if s.managed() && !listed[s.UUID] && volume.ParentOf(s.Path) == d.into+"/"+folderOf(s.source) && d.m.valid(s, d.guards) {
+		if s.managed() && !listed[s.UUID] && s.belongs(d.into) && d.m.valid(s, d.guards) {
 			d.survivors[s.source]++
 		}
 	}
@@ -181,7 +181,7 @@ func (d *deletion) drift(item doomed, s subvolume) error {
 		return volume.Drifted("cannot delete %q: the snapshot is at %q now", item.Path, s.Path)
 	case !s.managed():
 		return volume.Drifted("cannot delete %q: it is no managed snapshot any more: %s", item.Path, s.unmanaged)
-	case s.source != item.Source || volume.ParentOf(s.Path) != d.into+"/"+folderOf(s.source):
+	case s.source != item.Source || !s.belongs(d.into):
 		return volume.Drifted("cannot delete %q: it is not in the folder of its source", item.Path)
 	case d.survivors[item.Source] == 0:
 		return volume.Drifted("cannot delete %q: no other snapshot of %q would be left", item.Path, item.Source)

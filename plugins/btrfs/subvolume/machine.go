@@ -18,31 +18,31 @@ type machine struct {
 	uuid, label string
 	readOnly    bool // the whole filesystem
 
-	subvolumes []subvolume         // all but the top level, sorted by path
-	defaultID  uint64              // mounted when no subvolume is asked for; 0 for one that is planned
-	mounted    map[uint64]string   // where a subvolume is mounted, by ID
-	state      state               // what .coppice says
-	switches   []string            // hold switches that are on, in words
-	unsynced   string              // why the system's clock can't be believed; "" if it can
-	now        time.Time           // what the system's clock said
-	virtual    sdk.Virtual         // of a simulation
-	space      space               // how full the filesystem is, where a plan asks for it
-	sources    []source            // of the inputs, in their order
-	things     map[string]thing    // what is at the paths that a plan asks for
-	folders    map[string]listing  // content of the folders that a plan asks for
-	dirs       map[string]bool     // directories that earlier steps have planned, for their snapshots
-	byPath     map[string]int      // index in subvolumes
-	byUUID     map[kernel.UUID]int // index in subvolumes
-	parents    map[uint64]bool     // IDs of the subvolumes that others lie in
+	subvolumes []subvolume             // all but the top level, sorted by path
+	defaultID  uint64                  // mounted when no subvolume is asked for; 0 for one that is planned
+	mounted    map[uint64]string       // where a subvolume is mounted, by ID
+	state      state                   // what .coppice says
+	switches   []string                // hold switches that are on, in words
+	unsynced   string                  // why the system's clock can't be believed; "" if it can
+	now        time.Time               // what the system's clock said
+	virtual    sdk.Virtual             // of a simulation
+	space      space                   // how full the filesystem is, where a plan asks for it
+	sources    []source                // of the inputs, in their order
+	things     map[string]thing        // what is at the paths that a plan asks for
+	folders    map[string]listing      // content of the folders that a plan asks for
+	pinned     map[string]volume.Holds // pins that earlier steps put on planned subvolumes, by path
+	dirs       map[string]bool         // directories that earlier steps have planned, for their snapshots
+	byPath     map[string]int          // index in subvolumes
+	byUUID     map[kernel.UUID]int     // index in subvolumes
+	parents    map[uint64]bool         // IDs of the subvolumes that others lie in
 
 	// What earlier steps will have made of the rest.
-	overlaid    bool                    // there are such steps
-	present     present                 // where the subvolumes are now; made when it is asked for
-	removed     []subvolume             // what they delete of what exists
-	defaultPath string                  // of the default subvolume if it is planned
-	files       map[string]Shape        // of files and directories, by path
-	quotas      string                  // the mode; "" when no step changes it
-	heldPaths   map[string]volume.Holds // holds that they put on what is planned
+	overlaid    bool             // there are such steps
+	present     present          // where the subvolumes are now; made when it is asked for
+	removed     []subvolume      // what they delete of what exists
+	defaultPath string           // of the default subvolume if it is planned
+	files       map[string]Shape // of files and directories, by path
+	quotas      string           // the mode; "" when no step changes it
 }
 
 // subvolume is one that exists or is planned.
@@ -51,6 +51,7 @@ type subvolume struct {
 	planned   bool      // no UUID, no ID, no transaction yet
 	source    string    // of a snapshot that coppice took
 	sent      time.Time // when it was taken, of one that was received: its creation time is that of its coming here
+	adopted   bool      // it was made by somebody else, and taken into the catalogue
 	untrusted bool      // it was taken while the clock could not be believed, so its creation time proves nothing
 	unmanaged string    // why it is not managed, in words; "" if it is
 	shape     Shape     // what earlier steps will have given it
@@ -66,6 +67,12 @@ type heir struct {
 
 // managed reports whether it is a snapshot of ours that may be expired.
 func (s subvolume) managed() bool { return s.unmanaged == "" }
+
+// belongs reports whether a managed snapshot is where those of its source are in a folder of snapshots: in the folder of
+// its source, or anywhere in it if it was adopted.
+func (s subvolume) belongs(into string) bool {
+	return volume.ParentOf(s.Path) == into+"/"+folderOf(s.source) || s.adopted && volume.Inside(into, s.Path)
+}
 
 // key identifies it: by UUID, or by path if it is planned.
 func (s subvolume) key() string {
@@ -130,7 +137,7 @@ func (m *machine) settle() {
 			m.byUUID[s.UUID] = i
 			s.source, s.unmanaged = m.judge(s.Subvolume)
 			if known, ok := m.state.catalogue.find(s.Subvolume); ok {
-				s.untrusted = known.untrusted
+				s.untrusted, s.adopted = known.untrusted, known.Adopted
 				s.sent = known.sent()
 			}
 		}
@@ -171,6 +178,10 @@ func (m *machine) judge(s kernel.Subvolume) (source, unmanaged string) {
 		return known.Source, writable
 	case known.Writable:
 		return known.Source, "it was taken to be written to"
+	case known.Adopted && s.Path != known.Path:
+		return known.Source, fmt.Sprintf("it was adopted at %q", known.Path)
+	case known.Adopted: // whatever its name, its creation time is the truth
+		return known.Source, ""
 	case !strict:
 		return known.Source, "its name is not a stamp such as 20261024T060000.000Z"
 	case path.Base(volume.ParentOf(s.Path)) != folderOf(known.Source):
@@ -219,11 +230,11 @@ func (m *machine) folder(path string) listing {
 	return l
 }
 
-// snapshotsOf returns the managed snapshots of a source in its folder, sorted by path.
-func (m *machine) snapshotsOf(source, folder string) []subvolume {
+// snapshotsOf returns the managed snapshots of a source in a folder of snapshots, sorted by path.
+func (m *machine) snapshotsOf(source, into string) []subvolume {
 	var all []subvolume
 	for _, s := range m.subvolumes {
-		if s.managed() && s.source == source && volume.ParentOf(s.Path) == folder {
+		if s.managed() && s.source == source && s.belongs(into) {
 			all = append(all, s)
 		}
 	}

@@ -96,7 +96,7 @@ func newestTrusted(dir *kernel.Dir, but string) (time.Time, error) {
 			continue
 		}
 		r, err := readRecord(dir, name)
-		if err != nil || r.Untrusted != "" || r.TakenBy == receivedBy {
+		if err != nil || r.Untrusted != "" || r.TakenBy == adoptedBy || r.TakenBy == receivedBy {
 			continue // one that can't be read proves nothing; one of received snapshots tells of another clock
 		}
 		if stamp, ok := parseStamp(r.Stamp); ok {

@@ -134,6 +134,8 @@ func (l *layer) lay(c sdk.Change) {
 			}
 		}
 	case sdk.Update:
+		l.m.overlayHolds(c)
+		l.m.overlayAdoption(c)
 		i, there := l.meant(c.Resource)
 		var to Properties
 		if !there || json.Unmarshal(c.After, &to) != nil {
@@ -230,6 +232,20 @@ func (m *machine) move(from, to string) {
 		dirs[moved(p)] = true
 	}
 	m.dirs = dirs
+	pinned := make(map[string]volume.Holds, len(m.pinned))
+	for p, holds := range m.pinned {
+		pinned[moved(p)] = holds
+	}
+	m.pinned = pinned
+}
+
+// Moved is the Before or After of a change that moves a subvolume.
+func Moved(path string) json.RawMessage {
+	data, err := json.Marshal(Properties{Path: &path})
+	if err != nil {
+		panic(err) // a string
+	}
+	return data
 }
 
 // layFile lays one change of a file or directory.

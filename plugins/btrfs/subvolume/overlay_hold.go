@@ -34,10 +34,10 @@ func (m *machine) moveHold(c sdk.Change) {
 	switch err := json.Unmarshal(c.After, &after); {
 	case err != nil:
 	case after.Snapshot.IsZero():
-		if m.heldPaths == nil {
-			m.heldPaths = map[string]volume.Holds{}
+		if m.pinned == nil {
+			m.pinned = map[string]volume.Holds{}
 		}
-		m.heldPaths[after.Path] = m.heldPaths[after.Path].With(after.Hold)
+		m.pinned[after.Path] = m.pinned[after.Path].With(after.Hold)
 	default:
 		m.state.holds[after.Snapshot] = m.state.holds[after.Snapshot].With(after.Hold)
 	}

@@ -154,7 +154,7 @@ func (m *machine) deletable(input string, s subvolume, into string, clock clock)
 		return volume.Invalid(input, "coppice deletes snapshots only; \"btrfs subvolume delete\" deletes anything", "%q is not in the folder of snapshots %q", s.Path, into)
 	case s.unmanaged != "":
 		return volume.Invalid(input, "coppice deletes only snapshots that it took itself; \"btrfs subvolume delete\" deletes anything", "%q is no managed snapshot: %s", s.Path, s.unmanaged)
-	case volume.ParentOf(s.Path) != into+"/"+folderOf(s.source):
+	case !s.belongs(into):
 		return sdk.InvalidInput(input, "%q is not in the folder %q of its source", s.Path, into+"/"+folderOf(s.source))
 	}
 	if all := m.protections(s, clock); len(all) > 0 {
@@ -176,7 +176,7 @@ func (m *machine) lastOnes(chosen []subvolume, into string, clock clock) []subvo
 	var all []subvolume
 	for source, last := range newest {
 		stays := func(s subvolume) bool { return !going[s.Path] && m.valid(s, clock) }
-		if !slices.ContainsFunc(m.snapshotsOf(source, into+"/"+folderOf(source)), stays) {
+		if !slices.ContainsFunc(m.snapshotsOf(source, into), stays) {
 			all = append(all, last)
 		}
 	}

@@ -49,12 +49,12 @@ func pruneSources(m *machine, into string) []pruneSource {
 	}
 	if len(m.sources) == 0 {
 		m.state.catalogue.members(func(known member) {
-			if volume.ParentOf(known.Path) == into+"/"+folderOf(known.Source) {
+			if volume.ParentOf(known.Path) == into+"/"+folderOf(known.Source) || known.Adopted && volume.Inside(into, known.Path) {
 				add(known.Source, "")
 			}
 		})
 		for _, s := range m.subvolumes {
-			if (s.managed() || s.planned && s.source != "") && volume.ParentOf(s.Path) == into+"/"+folderOf(s.source) {
+			if (s.managed() || s.planned && s.source != "") && s.belongs(into) {
 				add(s.source, "")
 			}
 		}
@@ -172,7 +172,7 @@ func (p *pruner) run() {
 // source decides about the snapshots of one source, and reports whether its folder could be looked at.
 func (p *pruner) source(s pruneSource) bool {
 	folder := p.m.folder(s.folder)
-	snapshots := p.m.snapshotsOf(s.name, s.folder)
+	snapshots := p.m.snapshotsOf(s.name, p.into)
 	switch {
 	case folder.err != nil:
 		err := volume.Explain(s.input, folder.err)

@@ -17,15 +17,12 @@ type protection struct {
 
 // protections returns all of them. A hold that has ended is none.
 func (m *machine) protections(s subvolume, clock clock) []protection {
-	if s.planned {
-		if h, ok := m.heldPaths[s.Path]; ok && !h.Over(clock.Now, clock.Trusted) {
-			return []protection{{flag: "pinned", words: h.String(), until: endOf(h)}}
-		}
-		return nil
-	}
 	var all []protection
-	if h, ok := m.state.holds[s.UUID]; ok && !h.Over(clock.Now, clock.Trusted) {
+	if h := m.holdsOf(s); len(h) > 0 && !h.Over(clock.Now, clock.Trusted) {
 		all = append(all, protection{flag: "pinned", words: h.String(), until: endOf(h)})
+	}
+	if s.planned {
+		return all
 	}
 	if where, ok := m.mounted[s.ID]; ok {
 		all = append(all, protection{flag: "mounted", words: where})

@@ -101,10 +101,14 @@ func (s *Shelf) Sources(f *kernel.Filesystem, folder string, given []sdk.Subvolu
 	return all, errors.Join(errs...)
 }
 
-// Of returns the managed snapshots of a source in its folder below folder, the oldest first.
+// Of returns the managed snapshots of a source in its folder below folder, the oldest first. Adopted ones that have no stamp
+// as their name are left out: nobody else could tell their age.
 func (s *Shelf) Of(source, folder string) []Snapshot {
 	var all []Snapshot
 	for _, sub := range s.m.snapshotsOf(source, folder+"/"+folderOf(source)) {
+		if _, strict := parseStamp(sub.Name()); !strict {
+			continue
+		}
 		one := Snapshot{Subvolume: sub.Subvolume, Planned: sub.planned, Source: sub.source}
 		if sub.untrusted {
 			one.Untrusted = "the clock was not trusted when it was taken"

@@ -5,7 +5,7 @@
 //
 // Each action is one file that puts together what the others have: schema.go has the inputs and outputs; observe*.go
 // reads the machine into one value; overlay.go lays the changes of earlier steps over it; plan_*.go decides and is pure;
-// apply_*.go writes.
+// apply_*.go writes. view.go shows the machine to the actions of package layout; properties.go is what their changes say.
 package subvolume
 
 import (
@@ -15,5 +15,6 @@ import (
 
 // Actions of this package.
 func Actions(h volume.Host) []sdk.Action {
-	return []sdk.Action{listAction(h), createAction(h), snapshotAction(h), pruneAction(h), deleteAction(h)}
+	return []sdk.Action{listAction(h), createAction(h), snapshotAction(h), pruneAction(h), deleteAction(h),
+		pinAction(h), unpinAction(h), adoptAction(h)}
 }

@@ -263,15 +263,3 @@ func AfterCreate(shape Shape, instant time.Time) any {
 func (v *View) RemoveRecords(gone map[kernel.UUID]bool) error {
 	return v.m.removeRecords(v.f, gone)
 }
-
-// Existing finds the subvolume that a plan has seen, in Apply: it must have its UUID and its path still.
-func (v *View) Existing(id kernel.UUID, path string) (Seen, error) {
-	s, there := v.WithUUID(id)
-	switch {
-	case !there:
-		return s, volume.Drifted("the subvolume %q does not exist any more", path)
-	case s.Path != path:
-		return s, volume.Drifted("the subvolume %q is at %q now", path, s.Path)
-	}
-	return s, nil
-}

@@ -148,7 +148,7 @@ func (s *scrubber) begin(devices []kernel.Device, private scrubPrivate) error {
 func (s *scrubber) run(ctx context.Context, out ScrubOutput, facts scrubFacts) (ScrubOutput, error) {
 	s.noteLimits()
 	s.noted = time.Now()
-	switch err := s.write(s.current(false)); {
+	switch err := s.write(s.current()); {
 	case err != nil && unwritable(err) != "":
 		s.unrecorded = err
 		s.c.Warn(volume.Warn("", "btrfs %s is %s, so this scrub can't be recorded: it will be due again", facts.name(), unwritable(err)))
@@ -170,7 +170,7 @@ func (s *scrubber) run(ctx context.Context, out ScrubOutput, facts scrubFacts) (
 			failures = append(failures, volume.Explain("", o.Err))
 		}
 	}
-	ended := s.current(true)
+	ended := s.current()
 	for i, o := range outcomes {
 		ended.Devices[s.at[i]].Through = o.Err == nil
 	}
@@ -244,7 +244,7 @@ func finishedScrub(out *ScrubOutput, done scrubDone, in ScrubInput) {
 }
 
 // current is the record of this moment: earlier parts and this one.
-func (s *scrubber) current(ended bool) *scrubOpen {
+func (s *scrubber) current() *scrubOpen {
 	o := *s.open
 	o.Updated = s.h.Now().UTC()
 	o.Seconds = s.before + time.Since(s.pace.started).Seconds()
@@ -273,7 +273,7 @@ func (s *scrubber) report(counters []kernel.ScrubCounters) {
 			s.now[i] = scrubPart{n, max(s.now[i].position, c.LastPhysical)}
 		}
 	}
-	o := s.current(false)
+	o := s.current()
 	sum := o.counts()
 	more := ""
 	if n := sum.Corrected + sum.Uncorrectable; n > 0 {

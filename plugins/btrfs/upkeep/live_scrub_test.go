@@ -218,7 +218,7 @@ func TestScrubOfOthers(t *testing.T) {
 	<-seen
 	q := r.request("scrub", nil)
 	rig.Same(t, "reason", r.refused(q), sdk.Busy)
-	r.Refuses(q, "a scrub is running that coppice did not start", "if_running: wait")
+	r.Refuses(q, "can't be scrubbed now: a scrub is running", "if_running: wait")
 	q = r.request("scrub", rig.Inputs{"if_running": "wait"})
 	plan := r.Plan(q)
 	rig.Contains(t, rig.Show(plan.Changes), "after the scrub that is running now")

@@ -26,7 +26,7 @@ type scrubFingerprint struct {
 	Devices    []kernel.UUID `json:"devices"`
 }
 
-const scrubRunning = "a scrub is running that coppice did not start"
+const scrubRunning = "a scrub is running"
 
 func planScrub(facts scrubFacts, in ScrubInput, instant time.Time, planned bool) (sdk.Planned[ScrubOutput, scrubPrivate], error) {
 	var p sdk.Planned[ScrubOutput, scrubPrivate]

@@ -70,7 +70,7 @@ func exclusiveProblem(operation string) (what, advice string) {
 	case "", "none", "swap activate":
 		return "", ""
 	case "balance":
-		return "a balance is running that coppice did not start", "wait for it, or stop it with \"btrfs balance cancel\""
+		return "a balance is running", "wait for it, or stop it with \"btrfs balance cancel\""
 	case "balance paused":
 		return "a balance is paused", "finish it with \"btrfs balance resume\", or drop it with \"btrfs balance cancel\""
 	}

@@ -130,6 +130,19 @@ func WriteHolds(f *kernel.Filesystem, id kernel.UUID, all Holds) error {
 	return f.WriteFileAtomic(path, append(data, '\n'), 0o600)
 }
 
+// ReadHoldsOf reads the holds on one snapshot; none without a file.
+func ReadHoldsOf(f *kernel.Filesystem, id kernel.UUID) (Holds, error) {
+	data, err := f.ReadFile(HoldsFolder + "/" + id.String())
+	if errors.Is(err, kernel.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, all, err := DecodeHolds(id.String(), data)
+	return all, err
+}
+
 // ReadHolds reads every hold. Whatever in the folder can't be understood may hold anything.
 func ReadHolds(f *kernel.Filesystem) (map[kernel.UUID]Holds, []error) {
 	dir, err := f.OpenDir(HoldsFolder)

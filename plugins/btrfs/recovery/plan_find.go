@@ -1,0 +1,87 @@
+package recovery
+
+import (
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
+	"github.com/hbohlen/coppice/plugins/btrfs/tree"
+	"github.com/hbohlen/coppice/plugins/btrfs/volume"
+	"github.com/hbohlen/coppice/sdk"
+)
+
+// sameVersion is what two states of a thing have in common that are one version. Inodes are no part of it: an archived
+// root has others.
+type sameVersion struct {
+	kind     tree.Kind
+	size     int64
+	modified time.Time
+	mode     uint32
+	uid, gid uint32
+}
+
+func versionOf(n tree.Node) sameVersion {
+	v := sameVersion{kind: n.Kind, size: n.Size, mode: n.Mode, uid: n.UID, gid: n.GID, modified: n.Modified}
+	if n.Kind == tree.Nested { // in a snapshot there is only its place
+		v = sameVersion{kind: n.Kind}
+	}
+	return v
+}
+
+// planFind puts together what was found. saw is nil when no path was looked for.
+func planFind(s subvolume.Survey, source, inside string, all []subvolume.Known, saw *sight) sdk.Planned[FindOutput, sdk.None] {
+	var planned sdk.Planned[FindOutput, sdk.None]
+	out := &planned.Outputs
+	out.Source, out.Inside, out.Snapshots = source, inside, make([]FoundSnapshot, len(all))
+	if saw != nil {
+		out.Place = path.Join(source, inside)
+	}
+	numbers := map[sameVersion]int{}
+	have := 0
+	for i, k := range all {
+		from, _ := originOf(s, k)
+		out.Snapshots[i] = FoundSnapshot{
+			Path: k.Path, UUID: sdk.UUID(k.UUID.String()), Source: from, Created: k.OTime.UTC(), ReadOnly: k.ReadOnly,
+			Managed: k.Unmanaged == "", Foreign: k.Unmanaged, Mounted: k.Mounted,
+		}
+		if len(k.Pins) > 0 {
+			out.Snapshots[i].Pinned = k.Pins.String()
+		}
+		if saw == nil || !saw.versions[i].found {
+			continue
+		}
+		have++
+		version := versionOf(saw.versions[i].node)
+		if numbers[version] == 0 {
+			numbers[version] = len(numbers) + 1
+		}
+		out.Snapshots[i].File = fileVersion(saw.versions[i].node, numbers[version])
+	}
+	out.Versions = len(numbers)
+	planned.Summary = count(len(all), "snapshot")
+	if saw != nil {
+		if saw.now.found {
+			out.Now = fileVersion(saw.now.node, numbers[versionOf(saw.now.node)])
+		}
+		planned.Summary = fmt.Sprintf("%d of %s have it, in %s", have, count(len(all), "snapshot"), count(out.Versions, "version"))
+	}
+	for _, err := range append([]error{s.State}, s.Warnings...) {
+		if err != nil {
+			planned.Diagnostics = append(planned.Diagnostics, volume.Warn("", "coppice's records can't be read in full, so something may be missing here: %v", err))
+		}
+	}
+	return planned
+}
+
+func fileVersion(n tree.Node, number int) FileVersion {
+	return FileVersion{Exists: true, Version: number, Kind: string(n.Kind), Size: sdk.Size(n.Size), Modified: n.Modified}
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
