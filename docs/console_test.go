@@ -173,6 +173,7 @@ var differing = []struct {
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "DATE"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}  `), "UUID  "},
+	{regexp.MustCompile(`[\d.]+ % (\([\d.]+[KMG]?i?B\) is free|of btrfs UUID is free)`), "SHARE is free"},
 	{regexp.MustCompile(`\((just now|\d+ (minute|hour|day)s? ago)\) *`), "(AGE) "},
 	{regexp.MustCompile(`\b\d+\.\d\ds\b`), "DURATION"},
 	{regexp.MustCompile(`, \d+s$`), ", DURATION"},

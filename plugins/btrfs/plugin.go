@@ -14,7 +14,8 @@
 //   - Stamp: the name of a snapshot in its folder, the run's instant in UTC, such as 20261024T060000.000Z.
 //   - Catalogue: the records in .coppice/snapshots on the filesystem itself of which snapshots were taken or received, and from what.
 //   - Managed: a snapshot that btrfs.prune may expire: read-only, in the folder of its source, with a stamp that agrees
-//     with its creation time (or that of the snapshot it is a copy of, if it was received), in the catalogue. Everything else in a folder is foreign and left alone.
+//     with its creation time (or that of the snapshot it is a copy of, if it was received), in the catalogue. Everything else
+//     in a folder is foreign and left alone.
 //   - Adopted: made by somebody else and taken into the catalogue as it is. It is managed whatever its name.
 //   - Hold: a file in .coppice/holds named by the UUID of a snapshot that must stay; the snapshot is pinned.
 //   - Hold switch: a file or kernel parameter that stops every deletion.

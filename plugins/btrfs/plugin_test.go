@@ -18,9 +18,9 @@ func TestDescribe(t *testing.T) {
 		"scrub": sdk.Writes, "balance": sdk.Writes, "trim": sdk.Writes, "defragment": sdk.Writes, "device_errors": sdk.Writes, "sync": sdk.Writes,
 		"rename": sdk.Writes, "set_default": sdk.Writes, "property": sdk.Writes, "delete_tree": sdk.Destroys, "layout": sdk.Writes,
 		"quota": sdk.Writes, "limit": sdk.Writes, "quota_usage": sdk.Reads,
-		"receive": sdk.Writes, "send": sdk.Writes,
 		"pin": sdk.Writes, "unpin": sdk.Writes, "adopt": sdk.Writes,
 		"find": sdk.Reads, "diff": sdk.Reads, "restore": sdk.Writes, "replace": sdk.Writes,
+		"receive": sdk.Writes, "send": sdk.Writes,
 	}
 	again := map[string]bool{"snapshot": true, "scrub": true, "balance": true, "trim": true, "defragment": true, "sync": true} // do something each time
 	if len(d.Actions) != len(want) {

@@ -33,11 +33,11 @@ type member struct {
 	SourceUUID kernel.UUID `json:"source_uuid,omitzero"`
 	UUID       kernel.UUID `json:"uuid,omitzero"`      // zero: not known yet
 	Writable   bool        `json:"writable,omitempty"` // made for somebody to write to: never managed
+	// Adopted: somebody else has made it, so that its name means nothing and its creation time everything.
+	Adopted bool `json:"adopted,omitempty"`
 	// Received is what the kernel has as the received UUID of a snapshot that was sent from elsewhere: that of the snapshot
 	// it is a copy of. Its age goes by the stamp, which is of the sender's clock.
 	Received kernel.UUID `json:"received,omitzero"`
-	// Adopted: somebody else has made it, so that its name means nothing and its creation time everything.
-	Adopted bool `json:"adopted,omitempty"`
 }
 
 // recordName is the name of the file that a run's record has. All steps of a run share it.

@@ -107,13 +107,13 @@ func TestOverlayOfDefault(t *testing.T) {
 // What a snapshot is worth does not change because a subvolume beside it does.
 func TestOverlayKeepsSnapshots(t *testing.T) {
 	m := fake().with("root").taken("root", 1, 2, 3)
-	before := len(m.snapshotsOf("root", "snapshots/root"))
+	before := len(m.snapshotsOf("root", "snapshots"))
 	m.overlay([]sdk.Change{updated(m, "root", renamed("old"))})
-	if got := len(m.snapshotsOf("root", "snapshots/root")); got != before || before != 3 {
+	if got := len(m.snapshotsOf("root", "snapshots")); got != before || before != 3 {
 		t.Errorf("%d of %d snapshots", got, before)
 	}
 	m.overlay([]sdk.Change{removed(m, m.paths()[1])})
-	if got := len(m.snapshotsOf("root", "snapshots/root")); got != 2 {
+	if got := len(m.snapshotsOf("root", "snapshots")); got != 2 {
 		t.Errorf("%d snapshots", got)
 	}
 }

@@ -101,13 +101,12 @@ func (s *Shelf) Sources(f *kernel.Filesystem, folder string, given []sdk.Subvolu
 	return all, errors.Join(errs...)
 }
 
-// Of returns the managed snapshots of a source in its folder below folder, the oldest first. Adopted ones that lie elsewhere or
-// have no stamp as their name are left out: nobody else could tell their age.
+// Of returns the managed snapshots of a source in a folder of snapshots, the oldest first, without those that were adopted.
 func (s *Shelf) Of(source, folder string) []Snapshot {
 	var all []Snapshot
 	for _, sub := range s.m.snapshotsOf(source, folder) {
-		if _, strict := parseStamp(sub.Name()); !strict || volume.ParentOf(sub.Path) != folder+"/"+folderOf(source) {
-			continue
+		if sub.adopted {
+			continue // its name is no stamp: the copies could not be told apart
 		}
 		one := Snapshot{Subvolume: sub.Subvolume, Planned: sub.planned, Source: sub.source}
 		if sub.untrusted {
