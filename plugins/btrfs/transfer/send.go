@@ -15,7 +15,7 @@ func sendAction(h volume.Host) sdk.Action {
 	return sdk.Write(sdk.Info{
 		Name:    "send",
 		Summary: "Copy snapshots to another place",
-		Description: "Sends the snapshots that btrfs.snapshot has taken, and that the target does not have yet, each as changes to the newest one " +
+		Description: "Sends the snapshots that btrfs.snapshot has taken (not adopted ones), and that the target does not have yet, each as changes to the newest one " +
 			"before it that both sides have; the first one of a source is sent in full. What the target has is told by UUIDs. Only snapshots that " +
 			"are newer than the newest common one are sent: what was expired on the target stays expired.\n\n" +
 			"A target is a folder. On a btrfs a copy is a read-only snapshot <folder>/<source>/<stamp> there, which btrfs.prune expires as it does those that " +
