@@ -30,7 +30,7 @@ func versionOf(n tree.Node) sameVersion {
 }
 
 // planFind puts together what was found. saw is nil when no path was looked for.
-func planFind(s subvolume.Survey, source, inside string, all []subvolume.Known, saw *sight) sdk.Planned[FindOutput, sdk.None] {
+func planFind(v *subvolume.View, source, inside string, all []subvolume.Known, saw *sight) sdk.Planned[FindOutput, sdk.None] {
 	var planned sdk.Planned[FindOutput, sdk.None]
 	out := &planned.Outputs
 	out.Source, out.Inside, out.Snapshots = source, inside, make([]FoundSnapshot, len(all))
@@ -40,13 +40,13 @@ func planFind(s subvolume.Survey, source, inside string, all []subvolume.Known, 
 	numbers := map[sameVersion]int{}
 	have := 0
 	for i, k := range all {
-		from, _ := originOf(s, k)
+		from, _ := originOf(v, k)
 		out.Snapshots[i] = FoundSnapshot{
 			Path: k.Path, UUID: sdk.UUID(k.UUID.String()), Source: from, Created: k.OTime.UTC(), ReadOnly: k.ReadOnly,
-			Managed: k.Unmanaged == "", Foreign: k.Unmanaged, Mounted: k.Mounted,
+			Managed: k.Managed(), Foreign: k.Unmanaged, Mounted: v.Mounted(k),
 		}
-		if len(k.Pins) > 0 {
-			out.Snapshots[i].Pinned = k.Pins.String()
+		if pins := v.Pins(k); len(pins) > 0 {
+			out.Snapshots[i].Pinned = pins.String()
 		}
 		if saw == nil || !saw.versions[i].found {
 			continue
@@ -66,7 +66,7 @@ func planFind(s subvolume.Survey, source, inside string, all []subvolume.Known, 
 		}
 		planned.Summary = fmt.Sprintf("%d of %s have it, in %s", have, count(len(all), "snapshot"), count(out.Versions, "version"))
 	}
-	for _, err := range append([]error{s.State}, s.Warnings...) {
+	for _, err := range append([]error{v.MayTouch()}, v.Unreadable()...) {
 		if err != nil {
 			planned.Diagnostics = append(planned.Diagnostics, volume.Warn("", "coppice's records can't be read in full, so something may be missing here: %v", err))
 		}

@@ -55,7 +55,7 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 			Snapshot: o.snapshot.Path, Files: o.total.Files, Folders: o.total.Folders,
 			Others: o.total.Links + o.total.Devices, Bytes: sdk.Size(o.total.Bytes),
 		},
-		Private: restorePrivate{Filesystem: o.survey.UUID, Snapshot: o.snapshot.Path, UUID: o.snapshot.UUID, Inside: o.inside, Where: o.where},
+		Private: restorePrivate{Filesystem: o.view.UUID(), Snapshot: o.snapshot.Path, UUID: o.snapshot.UUID, Inside: o.inside, Where: o.where},
 	}
 	var name string
 	var there existing
@@ -66,8 +66,8 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 	}
 	planned.Private.Where.Name = name
 	planned.Outputs.Path = o.where.path(name)
-	facts := restoreFacts{Filesystem: o.survey.UUID, Snapshot: o.snapshot.Key(), Path: o.inside, To: planned.Outputs.Path, State: "absent"}
-	if o.snapshot.Name() == subvolume.Stamp(instant) {
+	facts := restoreFacts{Filesystem: o.view.UUID(), Snapshot: o.snapshot.Key(), Path: o.inside, To: planned.Outputs.Path, State: "absent"}
+	if o.snapshot.Name() == subvolume.StampOf(instant) {
 		facts.Snapshot = o.snapshot.Path
 	}
 	change := sdk.Change{Kind: sdk.Create, Resource: o.resource(name), Summary: o.says(), After: encode(o.after())}
@@ -91,7 +91,7 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 		change.Before = encode(fileAttributes{Kind: string(old.Kind), Bytes: old.Size, Modified: old.Modified})
 		change.Summary += fmt.Sprintf("; in the place of a %s of %s", old.Kind, old.Modified.Format("2006-01-02 15:04 UTC"))
 		if old.Kind == tree.Folder || o.thing.Kind == tree.Folder {
-			planned.Private.Aside = name + ".replaced-" + subvolume.Stamp(instant)
+			planned.Private.Aside = name + ".replaced-" + subvolume.StampOf(instant)
 			planned.Outputs.Kept = o.where.path(planned.Private.Aside)
 			change.Summary += fmt.Sprintf(", which stays as %q", planned.Private.Aside)
 		} else if old.Kind == tree.File {
@@ -128,10 +128,10 @@ func (o *restoring) refused(in RestoreInput) error {
 	case shown == volume.StateFolder || volume.Inside(volume.StateFolder, shown):
 		return sdk.InvalidInput("/to", "%q is reserved for coppice's own records", shown)
 	}
-	if around, there := o.survey.Around(o.where.Folder); there && around.ReadOnly {
+	if around, there := o.view.Around(o.where.Folder); there && around.ReadOnly {
 		return volume.Invalid("/to", "say another place", "%q lies in the subvolume %q, which is read-only", shown, around.Path)
 	}
-	return o.survey.Writable("nothing can be restored")
+	return o.view.Writable("nothing can be restored")
 }
 
 // says is what is restored, in words.

@@ -70,7 +70,7 @@ func decodeRecord(data []byte) (record, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return r, err
 	}
-	if _, ok := parseStamp(r.Stamp); !ok {
+	if _, ok := ParseStamp(r.Stamp); !ok {
 		return r, fmt.Errorf("the stamp is %q", r.Stamp)
 	}
 	for _, m := range r.Members {
@@ -111,7 +111,7 @@ func (e entry) sent() time.Time {
 	if e.Received.IsZero() {
 		return time.Time{}
 	}
-	t, _ := parseStamp(e.stamp)
+	t, _ := ParseStamp(e.stamp)
 	return t
 }
 

@@ -72,7 +72,7 @@ func TestPruneForSpace(t *testing.T) {
 	before := r.settled()
 	stamps := func(source string, from, to int) (all []string) {
 		for i := from; i < to; i++ {
-			all = append(all, "snapshots/"+source+"/"+stampOf(r.Instants[i]))
+			all = append(all, "snapshots/"+source+"/"+StampOf(r.Instants[i]))
 		}
 		return all
 	}

@@ -99,7 +99,7 @@ func newestTrusted(dir *kernel.Dir, but string) (time.Time, error) {
 		if err != nil || r.Untrusted != "" || r.TakenBy == adoptedBy || r.TakenBy == receivedBy {
 			continue // one that can't be read proves nothing; one of received snapshots tells of another clock
 		}
-		if stamp, ok := parseStamp(r.Stamp); ok {
+		if stamp, ok := ParseStamp(r.Stamp); ok {
 			return stamp, nil
 		}
 	}

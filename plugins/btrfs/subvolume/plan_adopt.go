@@ -90,7 +90,7 @@ func planAdopt(m *machine, in AdoptInput, into, folder string, instant time.Time
 	}
 	slices.SortFunc(a.planned.Outputs.Left, func(a, b LeftSnapshot) int { return cmp.Compare(a.Path, b.Path) })
 	a.planned.Facts = facts
-	a.planned.Private.Filesystem, a.planned.Private.Source, a.planned.Private.Stamp = m.uuid, a.source, stampOf(instant)
+	a.planned.Private.Filesystem, a.planned.Private.Source, a.planned.Private.Stamp = m.uuid, a.source, StampOf(instant)
 	a.planned.Private.Output = a.planned.Outputs
 	return a.planned, nil
 }

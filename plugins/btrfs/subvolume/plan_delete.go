@@ -155,7 +155,7 @@ func (m *machine) deletable(input string, s subvolume, into string, clock clock)
 	case s.unmanaged != "":
 		return volume.Invalid(input, "coppice deletes only snapshots that it took itself; \"btrfs subvolume delete\" deletes anything", "%q is no managed snapshot: %s", s.Path, s.unmanaged)
 	case !s.belongs(into):
-		return sdk.InvalidInput(input, "%q is not in the folder %q of its source", s.Path, into+"/"+folderOf(s.source))
+		return sdk.InvalidInput(input, "%q is not in the folder %q of its source", s.Path, into+"/"+FolderOf(s.source))
 	}
 	if all := m.protections(s, clock); len(all) > 0 {
 		return sdk.InvalidInput(input, "%q must stay: %s", s.Path, all[0].words)

@@ -39,7 +39,7 @@ func pruneSources(m *machine, into string) []pruneSource {
 	found := map[string]pruneSource{}
 	add := func(name, input string) {
 		if _, known := found[name]; !known {
-			found[name] = pruneSource{name: name, folder: into + "/" + folderOf(name), input: input}
+			found[name] = pruneSource{name: name, folder: into + "/" + FolderOf(name), input: input}
 		}
 	}
 	for i, s := range m.sources {
@@ -49,7 +49,7 @@ func pruneSources(m *machine, into string) []pruneSource {
 	}
 	if len(m.sources) == 0 {
 		m.state.catalogue.members(func(known member) {
-			if volume.ParentOf(known.Path) == into+"/"+folderOf(known.Source) || known.Adopted && volume.Inside(into, known.Path) {
+			if volume.ParentOf(known.Path) == into+"/"+FolderOf(known.Source) || known.Adopted && volume.Inside(into, known.Path) {
 				add(known.Source, "")
 			}
 		})

@@ -56,15 +56,19 @@ func (p *volumePlace) observe(ctx context.Context, q query) (content, error) {
 	if err != nil {
 		return c, volume.Explain("", err)
 	}
-	shelf, err := subvolume.ReadShelf(ctx, p.h, p.f, nil)
+	v, err := observe(ctx, p.h, p.f, nil)
 	if err != nil {
 		return c, err
 	}
-	c.ReadOnly = shelf.ReadOnly()
-	if around, sealed := shelf.Sealed(p.folder); sealed {
-		return c, volume.Refuse("choose another folder", "the folder %q lies in the subvolume %q, which is read-only", p.folder, around)
+	c.ReadOnly = v.ReadOnly()
+	if around, is := v.Around(p.folder); is && around.ReadOnly {
+		return c, volume.Refuse("choose another folder", "the folder %q lies in the subvolume %q, which is read-only", p.folder, around.Path)
 	}
-	byPath, err := p.copies(&c, q, shelf.All())
+	all := make([]kernel.Subvolume, len(v.All()))
+	for i, s := range v.All() {
+		all[i] = s.Subvolume
+	}
+	byPath, err := p.copies(&c, q, all)
 	if err != nil {
 		return c, err
 	}
