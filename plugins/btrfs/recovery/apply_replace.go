@@ -30,19 +30,11 @@ func applyReplace(ctx context.Context, h volume.Host, c *sdk.Call, in ReplaceInp
 	if err := c.PlannedOutputs(&out); err != nil || private.Nothing {
 		return out, err
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}
-	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return out, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
-	unlock, err := volume.LockNames(ctx, h, f)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
+	defer release()
 	r := &replacement{c: c, f: f, private: private}
 	done, err := r.asPlanned()
 	if err == nil && !done {

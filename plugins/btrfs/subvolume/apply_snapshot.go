@@ -38,19 +38,11 @@ func applySnapshot(ctx context.Context, h volume.Host, c *sdk.Call, in SnapshotI
 	if len(private.Items) == 0 {
 		return t.out, nil
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return t.taken(), err
 	}
-	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return t.taken(), volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
-	unlock, err := volume.LockNames(ctx, h, f)
-	if err != nil {
-		return t.taken(), err
-	}
-	defer unlock()
+	defer release()
 	t.f = f
 	n := len(private.Items)
 	t.there, t.mine, t.failed = make([]bool, n), make([]doomed, n), make([]error, n)

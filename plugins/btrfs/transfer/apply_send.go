@@ -75,12 +75,9 @@ func (s *sender) open(ctx context.Context) error {
 	if bad != nil {
 		return bad
 	}
-	f, err := volume.Open(ctx, s.in.Target)
+	f, err := volume.OpenPlanned(ctx, s.in.Target, s.private.Filesystem)
 	if err != nil {
 		return err
-	}
-	if f.UUID().String() != s.private.Filesystem {
-		return errors.Join(volume.Drifted("%s is btrfs %v now, and was %s", s.in.Filesystem, f.UUID(), s.private.Filesystem), f.Close())
 	}
 	p, err := opener{h: s.h, log: s.c.Logf}.open(ctx, to, s.in, f.UUID())
 	if err != nil {

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -349,18 +348,10 @@ func (p *sendPlanner) longEnough(have, want volume.Hold) bool {
 // holdChange says that a hold goes to a snapshot, from another one where there was one.
 func holdChange(scope, what string, before *subvolume.HeldSnapshot, after subvolume.HeldSnapshot) sdk.Change {
 	c := sdk.Change{Kind: sdk.Create, Resource: sdk.Resource{Type: subvolume.HoldType, Scope: scope, Name: after.Path, ID: after.Hold.Who},
-		Summary: what, After: encode(after)}
+		Summary: what, After: subvolume.Encode(after)}
 	if before != nil {
-		c.Kind, c.Before = sdk.Update, encode(*before)
+		c.Kind, c.Before = sdk.Update, subvolume.Encode(*before)
 		c.Summary += ", instead of " + path.Base(before.Path)
 	}
 	return c
-}
-
-func encode(v any) json.RawMessage {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings, UUIDs and times of this century
-	}
-	return data
 }

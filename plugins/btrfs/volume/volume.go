@@ -34,6 +34,33 @@ func Open(ctx context.Context, t Target) (*kernel.Filesystem, error) {
 	return f, nil
 }
 
+// OpenPlanned opens the filesystem that a plan was made for, known by its UUID: an input may name another one by now. The caller
+// closes it.
+func OpenPlanned(ctx context.Context, t Target, uuid string) (*kernel.Filesystem, error) {
+	f, err := Open(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if f.UUID().String() != uuid {
+		f.Close()
+		return nil, Drifted("%s is btrfs %v now, and was %s", t.Filesystem, f.UUID(), uuid)
+	}
+	return f, nil
+}
+
+// OpenLocked is OpenPlanned, and takes the lock on names. The caller calls release, which closes the filesystem too.
+func OpenLocked(ctx context.Context, h Host, t Target, uuid string) (f *kernel.Filesystem, release func(), err error) {
+	if f, err = OpenPlanned(ctx, t, uuid); err != nil {
+		return nil, nil, err
+	}
+	unlock, err := LockNames(ctx, h, f)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, func() { unlock(); f.Close() }, nil
+}
+
 // NameLocks is the Locks hook of every writing action.
 func NameLocks(ctx context.Context, t Target) ([]sdk.Lock, error) {
 	f, err := Open(ctx, t)
