@@ -129,7 +129,7 @@ func describe(s subvolume.Known) string {
 	default:
 		words = append(words, "subvolume")
 	}
-	return strings.Join(words, " ") + ", made " + s.OTime.UTC().Format("2006-01-02 15:04 UTC")
+	return strings.Join(words, " ") + ", made " + volume.Moment(s.OTime)
 }
 
 // nestedInput stands for the input of a subvolume that is deleted because of another one.

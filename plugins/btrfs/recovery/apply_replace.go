@@ -162,7 +162,7 @@ func (r *replacement) pin(on bool) error {
 		return volume.Refuse("repair the file or, if it holds nothing back, remove it", "the pins of %q can't be read: %v", p.Path, err)
 	}
 	if on {
-		all = all.With(volume.Hold{Who: replacer, Reason: fmt.Sprintf("%s until %s, replaced by a copy of %s", p.Path, moment(p.At), r.private.FromPath)})
+		all = all.With(volume.Hold{Who: replacer, Reason: fmt.Sprintf("%s until %s, replaced by a copy of %s", p.Path, volume.Moment(p.At), r.private.FromPath)})
 	} else {
 		all = all.Without(replacer)
 	}

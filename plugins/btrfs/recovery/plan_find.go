@@ -59,12 +59,12 @@ func planFind(v *subvolume.View, source, inside string, all []subvolume.Known, s
 		out.Snapshots[i].File = fileVersion(saw.versions[i].node, numbers[version])
 	}
 	out.Versions = len(numbers)
-	planned.Summary = count(len(all), "snapshot")
+	planned.Summary = volume.Count(len(all), "snapshot")
 	if saw != nil {
 		if saw.now.found {
 			out.Now = fileVersion(saw.now.node, numbers[versionOf(saw.now.node)])
 		}
-		planned.Summary = fmt.Sprintf("%d of %s have it, in %s", have, count(len(all), "snapshot"), count(out.Versions, "version"))
+		planned.Summary = fmt.Sprintf("%d of %s have it, in %s", have, volume.Count(len(all), "snapshot"), volume.Count(out.Versions, "version"))
 	}
 	for _, err := range append([]error{v.MayTouch()}, v.Unreadable()...) {
 		if err != nil {
@@ -76,12 +76,4 @@ func planFind(v *subvolume.View, source, inside string, all []subvolume.Known, s
 
 func fileVersion(n tree.Node, number int) FileVersion {
 	return FileVersion{Exists: true, Version: number, Kind: string(n.Kind), Size: sdk.Size(n.Size), Modified: n.Modified}
-}
-
-// count is a number with its noun.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

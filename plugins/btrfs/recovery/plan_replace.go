@@ -55,7 +55,7 @@ func planReplace(o *replacing, in ReplaceInput, c *sdk.Call) (replacePlan, error
 		facts.State = "done"
 		planned.Facts, planned.Private.Nothing, planned.Outputs.Nested = facts, true, []string{}
 		planned.Kept = []sdk.Kept{{Resource: o.view.Resource(o.old),
-			Reason: fmt.Sprintf("a copy of %s already, since %s", o.from.Path, moment(at))}}
+			Reason: fmt.Sprintf("a copy of %s already, since %s", o.from.Path, volume.Moment(at))}}
 		return planned, nil
 	}
 	record := replaced{Run: c.Run, At: c.Instant.UTC(), Path: o.place, Old: o.old.UUID, From: o.from.UUID, Archived: o.archive + "/" + stamp}
@@ -77,7 +77,7 @@ func planReplace(o *replacing, in ReplaceInput, c *sdk.Call) (replacePlan, error
 		},
 		{
 			Kind: sdk.Create, Resource: o.view.Named(volume.ResourceType, o.place),
-			Summary: fmt.Sprintf("writable copy of %s of %s", o.from.Path, moment(o.from.OTime)),
+			Summary: fmt.Sprintf("writable copy of %s of %s", o.from.Path, volume.Moment(o.from.OTime)),
 			After:   subvolume.AfterCopy(o.from.UUID, c.Instant),
 		},
 	}
@@ -162,11 +162,11 @@ func (o *replacing) warnings() []sdk.Diagnostic {
 	}
 	if nested := o.nested(o.old); len(nested) > 0 {
 		all = append(all, volume.Warn("move those that are needed into the new one, or out of either",
-			"%s in %q goes into the archive with it: %s", count(len(nested), "subvolume"), o.place, names(nested)))
+			"%s in %q goes into the archive with it: %s", volume.Count(len(nested), "subvolume"), o.place, names(nested)))
 	}
 	if nested := o.nested(o.from); len(nested) > 0 {
 		all = append(all, volume.Warn("move or snapshot those that are needed",
-			"%s in %q will not be in the copy: %s", count(len(nested), "subvolume"), o.from.Path, names(nested)))
+			"%s in %q will not be in the copy: %s", volume.Count(len(nested), "subvolume"), o.from.Path, names(nested)))
 	}
 	for _, what := range o.byID {
 		all = append(all, volume.Warn("mount it by its path (subvol=), or correct the id before the reboot",
@@ -178,6 +178,3 @@ func (o *replacing) warnings() []sdk.Diagnostic {
 	}
 	return all
 }
-
-// moment is a time in messages.
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -89,7 +89,7 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 		planned.Private.Replaces = &old
 		change.Kind = sdk.Update
 		change.Before = encode(fileAttributes{Kind: string(old.Kind), Bytes: old.Size, Modified: old.Modified})
-		change.Summary += fmt.Sprintf("; in the place of a %s of %s", old.Kind, old.Modified.Format("2006-01-02 15:04 UTC"))
+		change.Summary += fmt.Sprintf("; in the place of a %s of %s", old.Kind, volume.Moment(old.Modified))
 		if old.Kind == tree.Folder || o.thing.Kind == tree.Folder {
 			planned.Private.Aside = name + ".replaced-" + subvolume.StampOf(instant)
 			planned.Outputs.Kept = o.where.path(planned.Private.Aside)
@@ -105,7 +105,7 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 		what string
 	}{{o.total.Sockets, "socket"}, {o.total.Nested, "nested subvolume"}} {
 		if left.n > 0 {
-			planned.Diagnostics = append(planned.Diagnostics, volume.Warn("", "%s will not come along", count(left.n, left.what)))
+			planned.Diagnostics = append(planned.Diagnostics, volume.Warn("", "%s will not come along", volume.Count(left.n, left.what)))
 		}
 	}
 	return planned, nil
@@ -136,13 +136,13 @@ func (o *restoring) refused(in RestoreInput) error {
 
 // says is what is restored, in words.
 func (o *restoring) says() string {
-	from := fmt.Sprintf("from %s of %s", o.snapshot.Path, o.snapshot.OTime.UTC().Format("2006-01-02 15:04 UTC"))
+	from := fmt.Sprintf("from %s of %s", o.snapshot.Path, volume.Moment(o.snapshot.OTime))
 	if !path.IsAbs(o.where.Folder) && path.Base(o.inside) != o.where.Name {
 		from = fmt.Sprintf("%q, %s", o.inside, from)
 	}
 	switch o.thing.Kind {
 	case tree.Folder:
-		return fmt.Sprintf("folder with %s, %s, %s", count(o.total.Files, "file"), unit.FormatSize(o.total.Bytes), from)
+		return fmt.Sprintf("folder with %s, %s, %s", volume.Count(o.total.Files, "file"), unit.FormatSize(o.total.Bytes), from)
 	case tree.File:
 		return fmt.Sprintf("file, %s, %s", unit.FormatSize(o.thing.Size), from)
 	}

@@ -230,7 +230,7 @@ func (t *taker) finish(ctx context.Context) (SnapshotOutput, error) {
 	t.summarize(made)
 	if !t.out.Atomic && !t.in.RequireAtomic && len(errs) == 0 && made > 0 {
 		t.c.Warn(volume.Warn("try again when less is being written, or set require_atomic to fail instead",
-			"the snapshots are not of one moment: %s did not get them into one transaction", count(t.out.Attempts, "attempt")))
+			"the snapshots are not of one moment: %s did not get them into one transaction", volume.Count(t.out.Attempts, "attempt")))
 	}
 	return t.taken(), errors.Join(errs...)
 }
@@ -252,7 +252,7 @@ func (t *taker) summarize(made int) {
 	case t.out.Atomic:
 		t.c.Summarize("in one transaction (%d)", first)
 	default:
-		t.c.Summarize("not in one transaction, after %s", count(t.out.Attempts, "attempt"))
+		t.c.Summarize("not in one transaction, after %s", volume.Count(t.out.Attempts, "attempt"))
 	}
 }
 

@@ -191,7 +191,7 @@ func (m *machine) judge(s kernel.Subvolume) (source, unmanaged string) {
 	case !known.Received.IsZero() && known.stamp != s.Name():
 		return known.Source, "its name is not that of the snapshot it is a copy of, " + known.stamp
 	case known.Received.IsZero() && !agrees(stamp, s.OTime):
-		return known.Source, "its name does not agree with its creation time, " + moment(s.OTime)
+		return known.Source, "its name does not agree with its creation time, " + volume.Moment(s.OTime)
 	}
 	return known.Source, ""
 }
@@ -293,6 +293,3 @@ func (m *machine) name() string {
 	}
 	return m.uuid
 }
-
-// moment is a time in messages.
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

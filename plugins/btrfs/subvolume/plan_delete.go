@@ -82,7 +82,7 @@ func planDelete(m *machine, in DeleteInput, into string, instant time.Time) (del
 		planned.Changes = append(planned.Changes, sdk.Change{
 			Kind:     sdk.Delete,
 			Resource: m.resource(s.Path, s.id()),
-			Summary:  "taken " + moment(m.takenAt(s, shown)),
+			Summary:  "taken " + volume.Moment(m.takenAt(s, shown)),
 			Reason:   "named in the playbook",
 			Before: attributes{
 				Source: s.source, ParentUUID: uuidText(s.ParentUUID), ReadOnly: s.ReadOnly, Managed: true, Created: m.takenAt(s, shown),

@@ -278,7 +278,7 @@ func (p *pruner) ends(sub subvolume, v retention.Verdict, blocked string) string
 	case !v.Keep || blocked != "":
 		return ""
 	case !v.Until.IsZero():
-		return ", until " + moment(v.Until)
+		return ", until " + volume.Moment(v.Until)
 	case v.Replaced:
 		return ", until replaced"
 	case len(p.m.state.holds[sub.UUID]) > 0 && endOf(p.m.state.holds[sub.UUID]).IsZero():
@@ -293,7 +293,7 @@ func (p *pruner) delete(s pruneSource, sub subvolume, v retention.Verdict) {
 	p.planned.Changes = append(p.planned.Changes, sdk.Change{
 		Kind:     sdk.Delete,
 		Resource: p.m.resource(sub.Path, sub.id()),
-		Summary:  "taken " + moment(v.Time),
+		Summary:  "taken " + volume.Moment(v.Time),
 		Reason:   why,
 		Before: attributes{
 			Source: s.name, ParentUUID: uuidText(sub.ParentUUID), ReadOnly: sub.ReadOnly, Managed: true, Created: v.Time.UTC(),
