@@ -53,15 +53,15 @@ func recordName(stamp, run string) string {
 		sum := sha256.Sum256([]byte(run))
 		safe = safe[:min(len(safe), 64)] + "-" + hex.EncodeToString(sum[:8])
 	}
-	return stamp + "-" + safe + ".json"
+	return stamp + "-" + safe + volume.RecordSuffix
 }
 
 func encodeRecord(r record) []byte {
-	data, err := json.MarshalIndent(r, "", "  ")
+	data, err := volume.EncodeRecord(r)
 	if err != nil {
 		panic(err) // strings and UUIDs only
 	}
-	return append(data, '\n')
+	return data
 }
 
 // decodeRecord refuses everything that recordName and encodeRecord could not have left.

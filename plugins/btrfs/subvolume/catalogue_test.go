@@ -98,7 +98,7 @@ func TestRecordName(t *testing.T) {
 	seen := map[string]string{}
 	for _, run := range []string{"", "a", "a/b", "a_b", "../x", "ä", strings.Repeat("x", 300), strings.Repeat("x", 301), "20261024-abc"} {
 		name := recordName(StampOf(fakeNow), run)
-		if other, taken := seen[name]; taken || strings.ContainsAny(name, "/\x00") || len(name) > volume.NameMax || !strings.HasSuffix(name, recordSuffix) {
+		if other, taken := seen[name]; taken || strings.ContainsAny(name, "/\x00") || len(name) > volume.NameMax || !strings.HasSuffix(name, volume.RecordSuffix) {
 			t.Errorf("%q and %q: %q", run, other, name)
 		}
 		seen[name] = run
