@@ -31,16 +31,11 @@ func applyBalance(ctx context.Context, h volume.Host, c *sdk.Call, in BalanceInp
 	if err := c.PlannedOutputs(&out); err != nil || !private.Balance {
 		return out, err
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenExclusive(ctx, h, in.Target)
 	if err != nil {
 		return out, err
 	}
-	defer f.Close()
-	unlock, err := volume.LockExclusive(ctx, h, f)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
+	defer release()
 	facts, err := observeBalance(f)
 	if err != nil {
 		return out, err

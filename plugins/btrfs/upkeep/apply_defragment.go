@@ -25,16 +25,11 @@ type defragmenter struct {
 
 func applyDefragment(ctx context.Context, h volume.Host, c *sdk.Call, in DefragmentInput, private defragmentPrivate) (DefragmentOutput, error) {
 	d := &defragmenter{c: c, in: in, pace: startPace(0)}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenExclusive(ctx, h, in.Target)
 	if err != nil {
 		return d.out, err
 	}
-	defer f.Close()
-	unlock, err := volume.LockExclusive(ctx, h, f)
-	if err != nil {
-		return d.out, err
-	}
-	defer unlock()
+	defer release()
 	what, err := f.ExclusiveOperation()
 	if err != nil {
 		return d.out, volume.Explain("", err)

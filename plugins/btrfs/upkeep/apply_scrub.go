@@ -55,16 +55,11 @@ func applyScrub(ctx context.Context, h volume.Host, c *sdk.Call, in ScrubInput, 
 	if !private.Scrub {
 		return out, nil
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenExclusive(ctx, h, in.Target)
 	if err != nil {
 		return out, err
 	}
-	defer f.Close()
-	unlock, err := volume.LockExclusive(ctx, h, f)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
+	defer release()
 	facts, err := observeScrub(h, f)
 	if err != nil {
 		return out, err
