@@ -150,11 +150,6 @@ func (s *sender) queue(ctx context.Context, q queue, planned []SentSnapshot) err
 
 // hold moves the holds on both sides to a snapshot that both have.
 func (s *sender) hold(ctx context.Context, q queue, id, origin kernel.UUID) error {
-	who := holder(s.in)
-	h := volume.Hold{Who: who, Reason: "newest common snapshot with " + who}
-	if s.in.HoldFor > 0 {
-		h.Until = s.c.Instant.UTC().Add(time.Duration(s.in.HoldFor)).Truncate(time.Second)
-	}
 	unlock, err := volume.LockNames(ctx, patient(s.h), s.f)
 	if err != nil {
 		return err
@@ -163,7 +158,7 @@ func (s *sender) hold(ctx context.Context, q queue, id, origin kernel.UUID) erro
 	for _, it := range q.Items {
 		release = append(release, it.UUID)
 	}
-	err = moveHold(s.f, id, release, h)
+	err = moveHold(s.f, id, release, commonHold(s.in, s.c.Instant))
 	unlock()
 	if err != nil {
 		return err

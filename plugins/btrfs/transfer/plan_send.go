@@ -289,10 +289,7 @@ func (p *sendPlanner) named(s subvolume.Known) string {
 
 // hold plans what is held in the end: what the next transfer needs, on both sides.
 func (p *sendPlanner) hold(q *queue, src shelved, last subvolume.Known) {
-	hold := volume.Hold{Who: p.s.who, Reason: "newest common snapshot with " + p.s.who}
-	if p.in.HoldFor > 0 {
-		hold.Until = p.instant.UTC().Add(time.Duration(p.in.HoldFor)).Truncate(time.Second)
-	}
+	hold := commonHold(p.in, p.instant)
 	var before *subvolume.HeldSnapshot
 	right := false
 	for i := range src.snapshots {

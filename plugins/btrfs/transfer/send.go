@@ -121,11 +121,8 @@ func observeSource(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *
 	for _, n := range names {
 		s.sources = append(s.sources, shelved{name: n, folder: subvolume.FolderOf(n), snapshots: v.Stamped(n, folder)})
 	}
-	var unreadable []error
-	if s.holds, unreadable = volume.ReadHolds(f); len(unreadable) > 0 {
-		return s, volume.Refuse("correct or remove it", "a hold can't be read: %v", unreadable[0])
-	}
-	return s, nil
+	s.holds, err = readHolds(f)
+	return s, err
 }
 
 // planAbsent is the plan for a target that is not there.
