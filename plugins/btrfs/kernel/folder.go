@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"os"
 )
 
 // FolderAt returns the path from the top level of a directory of the running system. Symbolic links are followed, as for
@@ -18,26 +19,36 @@ func (f *Filesystem) FolderAt(path string) (string, error) {
 		return "", fail(op, quote(path), err)
 	}
 	defer at.Close()
-	if err := mustBeBtrfs(op, path, at); err != nil {
+	return f.whereIs(op, path, at)
+}
+
+// WhereIs tells where an open directory of the running system lies on this filesystem: its path from the top level.
+// ErrOtherFilesystem, or ErrNotBtrfs, if it does not.
+func (f *Filesystem) WhereIs(dir *os.File) (string, error) {
+	return f.whereIs("find the place of", dir.Name(), dir)
+}
+
+func (f *Filesystem) whereIs(op, path string, dir *os.File) (string, error) {
+	if err := mustBeBtrfs(op, path, dir); err != nil {
 		return "", err
 	}
-	info, err := fsInfo(at)
+	info, err := fsInfo(dir)
 	if err != nil {
 		return "", fail(op, quote(path), err)
 	}
 	if UUID(info.fsid) != f.uuid {
 		return "", refuse(op, quote(path), ErrOtherFilesystem, "it is on filesystem %v, not on %v", UUID(info.fsid), f.uuid)
 	}
-	st, err := at.Stat()
+	id, err := treeOf(dir)
+	if err != nil {
+		return "", fail(op, quote(path), err)
+	}
+	st, err := dir.Stat()
 	if err != nil {
 		return "", fail(op, quote(path), err)
 	}
 	if !st.IsDir() {
 		return "", refuse(op, quote(path), ErrInvalid, "it is not a directory")
-	}
-	id, err := treeOf(at)
-	if err != nil {
-		return "", fail(op, quote(path), err)
 	}
 	around := ""
 	if id != TopLevelID {
@@ -47,9 +58,9 @@ func (f *Filesystem) FolderAt(path string) (string, error) {
 		}
 		around = s.Path
 	}
-	inside, err := f.dirPath(id, inodeOf(st))
+	inner, err := f.dirPath(id, inodeOf(st))
 	if err != nil {
 		return "", fail(op, quote(path), err)
 	}
-	return joinPath(around, inside), nil
+	return joinPath(around, inner), nil
 }

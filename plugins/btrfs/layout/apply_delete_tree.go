@@ -42,7 +42,7 @@ func applyDeleteTree(ctx context.Context, h volume.Host, c *sdk.Call, in DeleteT
 	if err := c.PlannedOutputs(&planned); err != nil {
 		return out, err
 	}
-	f, release, err := locked(ctx, h, in.Target, private.Filesystem)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}

@@ -14,7 +14,7 @@ func applyLayout(ctx context.Context, h volume.Host, c *sdk.Call, in Input, priv
 	if len(private.Items) == 0 {
 		return out, nil
 	}
-	f, release, err := locked(ctx, h, in.Target, private.Filesystem)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}

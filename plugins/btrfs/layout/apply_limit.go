@@ -13,7 +13,7 @@ func applyLimit(ctx context.Context, h volume.Host, c *sdk.Call, in LimitInput, 
 	if !private.Set {
 		return private.Output, nil
 	}
-	f, release, err := locked(ctx, h, in.Target, private.Filesystem)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return private.Output, err
 	}

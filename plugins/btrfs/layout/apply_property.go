@@ -13,7 +13,7 @@ func applyProperty(ctx context.Context, h volume.Host, c *sdk.Call, in PropertyI
 	if !private.Set {
 		return out, nil
 	}
-	f, release, err := locked(ctx, h, in.Target, private.Filesystem)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}

@@ -17,14 +17,11 @@ func applyQuota(ctx context.Context, c *sdk.Call, in QuotaInput, private quotaPr
 	if !private.Switch && !private.Count {
 		return out, nil
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, err := volume.OpenPlanned(ctx, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}
 	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return out, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
 	now, err := f.Quota()
 	if err != nil {
 		return out, volume.Explain("", err)

@@ -12,7 +12,7 @@ func applyRename(ctx context.Context, h volume.Host, c *sdk.Call, in RenameInput
 	if !private.Rename {
 		return out, nil
 	}
-	f, release, err := locked(ctx, h, in.Target, private.Filesystem)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}

@@ -12,7 +12,7 @@ func applySetDefault(ctx context.Context, h volume.Host, c *sdk.Call, in SetDefa
 	if !private.Set {
 		return private.Output, nil
 	}
-	f, release, err := locked(ctx, h, in.Target, private.Filesystem)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return private.Output, err
 	}

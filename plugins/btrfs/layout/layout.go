@@ -46,23 +46,6 @@ func open(ctx context.Context, h volume.Host, t volume.Target, l subvolume.Look)
 	return f, v, nil
 }
 
-// locked opens the filesystem that a plan was made for, and takes the lock on its names. The caller calls release.
-func locked(ctx context.Context, h volume.Host, t volume.Target, uuid string) (f *kernel.Filesystem, release func(), err error) {
-	if f, err = volume.Open(ctx, t); err != nil {
-		return nil, nil, err
-	}
-	if f.UUID().String() != uuid {
-		f.Close()
-		return nil, nil, volume.Drifted("%s is btrfs %v now, and was %s", t.Filesystem, f.UUID(), uuid)
-	}
-	unlock, err := volume.LockNames(ctx, h, f)
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return f, func() { unlock(); f.Close() }, nil
-}
-
 // nameLocks is the Locks hook of the actions that need to know that nobody renames anything meanwhile.
 func nameLocks[In any](target func(In) volume.Target) func(context.Context, *sdk.Call, In) ([]sdk.Lock, error) {
 	return func(ctx context.Context, c *sdk.Call, in In) ([]sdk.Lock, error) {

@@ -14,13 +14,13 @@ type target struct {
 	found bool
 	kind  kernel.EntryType // of what is found
 	inode uint64           // 0 for what is not made yet
-	sub   *subvolume.Seen  // it, when it is a subvolume, but not for the top level
+	sub   *subvolume.Known // it, when it is a subvolume, but not for the top level
 	storage
 	empty      bool
 	mode       uint32
 	uid, gid   uint32
-	sealed     *subvolume.Seen // the read-only subvolume that it lies in
-	unreadable error           // it is there and can't be looked at
+	sealed     *subvolume.Known // the read-only subvolume that it lies in
+	unreadable error            // it is there and can't be looked at
 
 	swapFiles []kernel.SwapFile
 }
@@ -113,7 +113,7 @@ func emptied(f *kernel.Filesystem, v *subvolume.View, path, now string) (bool, e
 }
 
 // inherit finds the storage of an empty subvolume that is not made yet. Copy on write it has whatever the folder says.
-func (t *target) inherit(f *kernel.Filesystem, s subvolume.Seen) error {
+func (t *target) inherit(f *kernel.Filesystem, s subvolume.Known) error {
 	t.storage = storage{compression: kernel.CompressionDefault}
 	if s.Shape.Compression == "" {
 		node, err := f.OpenNode(s.CompressionOf)

@@ -89,7 +89,7 @@ func planDeleteTree(v *subvolume.View, swaps []kernel.SwapFile, in DeleteTreeInp
 }
 
 // planOpening plans to make one writable so that another one in it can go.
-func planOpening(v *subvolume.View, planned *deleteTreePlan, around, s subvolume.Seen) {
+func planOpening(v *subvolume.View, planned *deleteTreePlan, around, s subvolume.Known) {
 	yes, no := true, false
 	c := subvolume.UpdateOf(v.Resource(around), "writable", subvolume.Properties{ReadOnly: &yes}, subvolume.Properties{ReadOnly: &no})
 	c.Reason = fmt.Sprintf("so that %s in it can be deleted", s.Path)
@@ -97,7 +97,7 @@ func planOpening(v *subvolume.View, planned *deleteTreePlan, around, s subvolume
 	planned.Private.Operations = append(planned.Private.Operations, operation{Path: around.Path, UUID: around.UUID, Open: true})
 }
 
-func planDeletion(v *subvolume.View, planned *deleteTreePlan, s subvolume.Seen, named map[string]string) {
+func planDeletion(v *subvolume.View, planned *deleteTreePlan, s subvolume.Known, named map[string]string) {
 	n := len(planned.Outputs.Deleted)
 	if s.Planned {
 		planned.Unknown = append(planned.Unknown, fmt.Sprintf("/deleted/%d/uuid", n))
@@ -107,14 +107,14 @@ func planDeletion(v *subvolume.View, planned *deleteTreePlan, s subvolume.Seen, 
 		reason = "lies in one that is named"
 	}
 	planned.Changes = append(planned.Changes, sdk.Change{
-		Kind: sdk.Delete, Resource: v.Resource(s), Summary: describe(s), Reason: reason, Before: subvolume.Encode(v.BeforeDelete(s)),
+		Kind: sdk.Delete, Resource: v.Resource(s), Summary: describe(s), Reason: reason, Before: subvolume.BeforeDelete(s),
 	})
 	planned.Outputs.Deleted = append(planned.Outputs.Deleted, DeletedSubvolume{Path: s.Path, UUID: sdk.UUID(s.IDText())})
 	planned.Private.Operations = append(planned.Private.Operations, operation{Path: s.Path, UUID: s.UUID, Output: n})
 }
 
 // describe says what goes.
-func describe(s subvolume.Seen) string {
+func describe(s subvolume.Known) string {
 	var words []string
 	if s.ReadOnly {
 		words = append(words, "read-only")
@@ -129,14 +129,14 @@ func describe(s subvolume.Seen) string {
 	default:
 		words = append(words, "subvolume")
 	}
-	return strings.Join(words, " ") + ", made " + s.OTime.UTC().Format("2006-01-02 15:04 UTC")
+	return strings.Join(words, " ") + ", made " + volume.Moment(s.OTime)
 }
 
 // nestedInput stands for the input of a subvolume that is deleted because of another one.
 const nestedInput = "/subvolumes"
 
 // chooseTrees finds what goes, innermost first, and the input that names each by path.
-func chooseTrees(v *subvolume.View, in DeleteTreeInput) (going []subvolume.Seen, named map[string]string, err error) {
+func chooseTrees(v *subvolume.View, in DeleteTreeInput) (going []subvolume.Known, named map[string]string, err error) {
 	named = map[string]string{}
 	var errs []error
 	for i, given := range in.Subvolumes {
@@ -167,8 +167,8 @@ func chooseTrees(v *subvolume.View, in DeleteTreeInput) (going []subvolume.Seen,
 			going = append(going, s)
 		}
 	}
-	depth := func(s subvolume.Seen) int { return strings.Count(s.Path, "/") }
-	slices.SortStableFunc(going, func(a, b subvolume.Seen) int { return cmp.Compare(depth(b), depth(a)) })
+	depth := func(s subvolume.Known) int { return strings.Count(s.Path, "/") }
+	slices.SortStableFunc(going, func(a, b subvolume.Known) int { return cmp.Compare(depth(b), depth(a)) })
 	return going, named, errors.Join(errs...)
 }
 
@@ -176,12 +176,12 @@ func chooseTrees(v *subvolume.View, in DeleteTreeInput) (going []subvolume.Seen,
 type guard struct {
 	v       *subvolume.View
 	swaps   []kernel.SwapFile
-	going   []subvolume.Seen
+	going   []subvolume.Known
 	instant time.Time
 }
 
 // stays says why one must stay, and what could be done; "": it may go.
-func (g guard) stays(s subvolume.Seen) (words, advice string) {
+func (g guard) stays(s subvolume.Known) (words, advice string) {
 	if reserved(s.Path) {
 		return "it belongs to coppice's own records", ""
 	}
@@ -202,7 +202,7 @@ func (g guard) stays(s subvolume.Seen) (words, advice string) {
 	if n := g.v.SnapshotsOf(s.Path); n > 0 {
 		return fmt.Sprintf("it has managed snapshots (%d)", n), "if it has had its day, rename it first, with btrfs.rename; its snapshots stay"
 	}
-	if around, sealed := g.v.Sealed(s.Path); sealed && !slices.ContainsFunc(g.going, func(o subvolume.Seen) bool { return o.Path == around.Path }) {
+	if around, sealed := g.v.Sealed(s.Path); sealed && !slices.ContainsFunc(g.going, func(o subvolume.Known) bool { return o.Path == around.Path }) {
 		return fmt.Sprintf("it lies in %q, which is read-only and stays", around.Path), "delete that one too, or make it writable first, with btrfs.property"
 	}
 	return "", ""

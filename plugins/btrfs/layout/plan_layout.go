@@ -116,7 +116,7 @@ func (p *layoutPlanner) missing(w wanted, fact *layoutFact) error {
 	if w.limited() {
 		l := unlimited.with(w.maxReferenced, w.maxExclusive)
 		if l != unlimited {
-			if err := p.o.mayLimit(w.input, subvolume.Seen{Planned: true, Subvolume: kernel.Subvolume{Path: w.path}}); err != nil {
+			if err := p.o.mayLimit(w.input, subvolume.Known{Planned: true, Subvolume: kernel.Subvolume{Path: w.path}}); err != nil {
 				return err
 			}
 			item.Limits = &l
@@ -132,7 +132,7 @@ func (p *layoutPlanner) missing(w wanted, fact *layoutFact) error {
 	p.change(sdk.Change{
 		Kind: sdk.Create, Resource: p.v.Named(volume.ResourceType, w.path),
 		Summary: strings.Join(append([]string{"empty subvolume"}, words...), ", "),
-		After:   subvolume.Encode(subvolume.AfterCreate(shape, p.instant)),
+		After:   subvolume.AfterCreate(shape, p.instant),
 	}, item)
 	p.after[w.path] = to
 	p.planned.Outputs.Created = append(p.planned.Outputs.Created, w.path)
@@ -160,7 +160,7 @@ func (w wish) settle(from storage) (to storage, conflict string) {
 }
 
 // existing plans what is to be changed of one that exists.
-func (p *layoutPlanner) existing(w wanted, s subvolume.Seen, fact *layoutFact) error {
+func (p *layoutPlanner) existing(w wanted, s subvolume.Known, fact *layoutFact) error {
 	t := p.o.targets[w.path]
 	if t.unreadable != nil {
 		return volume.Explain(w.input+"/path", t.unreadable)

@@ -79,7 +79,7 @@ func planLimit(v *subvolume.View, q quotas, in LimitInput, path string, instant 
 }
 
 // limitsOf are those that a subvolume has.
-func (q quotas) limitsOf(s subvolume.Seen) limits {
+func (q quotas) limitsOf(s subvolume.Known) limits {
 	l := unlimited
 	id := s.ID
 	if s.Planned {
@@ -147,7 +147,7 @@ func limitWord(l subvolume.Limit) string {
 }
 
 // mayLimit says why a subvolume can't be limited.
-func (q quotas) mayLimit(input string, s subvolume.Seen) error {
+func (q quotas) mayLimit(input string, s subvolume.Known) error {
 	_, counted := q.groups[s.ID]
 	switch {
 	case q.mode == kernel.QuotaOff:
@@ -159,7 +159,7 @@ func (q quotas) mayLimit(input string, s subvolume.Seen) error {
 }
 
 // over warns when more is used already than a limit allows.
-func (q quotas) over(input string, s subvolume.Seen, to limits) (sdk.Diagnostic, bool) {
+func (q quotas) over(input string, s subvolume.Known, to limits) (sdk.Diagnostic, bool) {
 	g, counted := q.groups[s.ID]
 	if !counted || s.Planned {
 		return sdk.Diagnostic{}, false

@@ -150,7 +150,7 @@ func (t target) mayFlag(v *subvolume.View, readOnly bool, instant time.Time) err
 	case !s.ReceivedUUID.IsZero():
 		return volume.Invalid("/read_only", "make a writable snapshot of it and use that one",
 			"%q was received from another filesystem: writable it would go on saying that it is the same as the one that was sent, and spoil the next incremental transfer", s.Path)
-	case s.Managed:
+	case s.Managed():
 		return volume.Invalid("/read_only", "make a writable snapshot of it and use that one", "%q is a managed snapshot of %q", s.Path, s.Source)
 	case pinned != "":
 		return volume.Invalid("/read_only", "make a writable snapshot of it and use that one", "%q must stay as it is: %s", s.Path, pinned)
@@ -159,7 +159,7 @@ func (t target) mayFlag(v *subvolume.View, readOnly bool, instant time.Time) err
 }
 
 // swapError says which active swap file keeps a subvolume from being changed; nil: none.
-func swapError(input, consequence string, s subvolume.Seen, files []kernel.SwapFile) error {
+func swapError(input, consequence string, s subvolume.Known, files []kernel.SwapFile) error {
 	for _, file := range files {
 		if !s.Planned && (file.Subvolume == s.ID || !file.Certain) {
 			return volume.Invalid(input, fmt.Sprintf("\"swapoff %s\" first", file.Path), "%v in %q %s", file, s.Path, consequence)

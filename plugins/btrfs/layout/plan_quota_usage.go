@@ -12,7 +12,7 @@ import (
 func planQuotaUsage(v *subvolume.View, q quotas, in QuotaUsageInput, under string) sdk.Planned[QuotaUsageOutput, sdk.None] {
 	var planned sdk.Planned[QuotaUsageOutput, sdk.None]
 	out := QuotaUsageOutput{Mode: string(q.mode), Inconsistent: q.inconsistent || q.rescanning, Groups: []GroupUsage{}}
-	byID := map[uint64]subvolume.Seen{}
+	byID := map[uint64]subvolume.Known{}
 	for _, s := range v.All() {
 		if !s.Planned {
 			byID[s.ID] = s

@@ -74,22 +74,22 @@ func planRename(v *subvolume.View, in RenameInput, from, to string, instant time
 }
 
 // renamedAlready finds the subvolume at the new path when there is none at the old one.
-func renamedAlready(v *subvolume.View, from, to string) (subvolume.Seen, error) {
+func renamedAlready(v *subvolume.View, from, to string) (subvolume.Known, error) {
 	if s, there := v.At(to); there {
 		return s, nil
 	}
 	kind, other, err := v.Other(from)
 	switch {
 	case err != nil:
-		return subvolume.Seen{}, volume.Explain("/subvolume", err)
+		return subvolume.Known{}, volume.Explain("/subvolume", err)
 	case other:
-		return subvolume.Seen{}, volume.Invalid("/subvolume", "\"mv\" renames anything else", "%q is a %v, not a subvolume", from, kind)
+		return subvolume.Known{}, volume.Invalid("/subvolume", "\"mv\" renames anything else", "%q is a %v, not a subvolume", from, kind)
 	}
-	return subvolume.Seen{}, sdk.InvalidInput("/subvolume", "there is no subvolume %q, and none at %q that it could have become", from, to)
+	return subvolume.Known{}, sdk.InvalidInput("/subvolume", "there is no subvolume %q, and none at %q that it could have become", from, to)
 }
 
 // mayRename says why a subvolume can't get another path.
-func mayRename(v *subvolume.View, s subvolume.Seen, from, to string) error {
+func mayRename(v *subvolume.View, s subvolume.Known, from, to string) error {
 	if err := v.MayTouch(); err != nil { // nobody knows which snapshots are managed then
 		return err
 	}
@@ -110,7 +110,7 @@ func mayRename(v *subvolume.View, s subvolume.Seen, from, to string) error {
 	}
 	for _, other := range v.All() {
 		switch {
-		case !other.Managed:
+		case !other.Managed():
 		case other.Path == from:
 			return volume.Invalid("/subvolume", "to have it elsewhere, make a snapshot of it there (\"btrfs subvolume snapshot\")",
 				"%q is a managed snapshot of %q: its place says so", from, other.Source)
@@ -126,7 +126,7 @@ func mayRename(v *subvolume.View, s subvolume.Seen, from, to string) error {
 	return nil
 }
 
-func renameWarnings(v *subvolume.View, s subvolume.Seen, to string) []sdk.Diagnostic {
+func renameWarnings(v *subvolume.View, s subvolume.Known, to string) []sdk.Diagnostic {
 	var all []sdk.Diagnostic
 	for _, other := range v.All() {
 		if other.Path != s.Path && !volume.Inside(s.Path, other.Path) {

@@ -30,19 +30,11 @@ func applyReplace(ctx context.Context, h volume.Host, c *sdk.Call, in ReplaceInp
 	if err := c.PlannedOutputs(&out); err != nil || private.Nothing {
 		return out, err
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}
-	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return out, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
-	unlock, err := volume.LockNames(ctx, h, f)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
+	defer release()
 	r := &replacement{c: c, f: f, private: private}
 	done, err := r.asPlanned()
 	if err == nil && !done {
@@ -170,7 +162,7 @@ func (r *replacement) pin(on bool) error {
 		return volume.Refuse("repair the file or, if it holds nothing back, remove it", "the pins of %q can't be read: %v", p.Path, err)
 	}
 	if on {
-		all = all.With(volume.Hold{Who: replacer, Reason: fmt.Sprintf("%s until %s, replaced by a copy of %s", p.Path, moment(p.At), r.private.FromPath)})
+		all = all.With(volume.Hold{Who: replacer, Reason: fmt.Sprintf("%s until %s, replaced by a copy of %s", p.Path, volume.Moment(p.At), r.private.FromPath)})
 	} else {
 		all = all.Without(replacer)
 	}

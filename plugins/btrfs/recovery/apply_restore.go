@@ -28,19 +28,11 @@ func applyRestore(ctx context.Context, h volume.Host, c *sdk.Call, in RestoreInp
 	if err := c.PlannedOutputs(&out); err != nil || private.Nothing {
 		return out, err
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}
-	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return out, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
-	unlock, err := volume.LockNames(ctx, h, f)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
+	defer release()
 	r := &restorer{h: h, c: c, in: in, private: private, total: int64(out.Bytes)}
 	if r.from, err = openSnapshotFolder(f, private); err != nil {
 		return out, err

@@ -31,11 +31,11 @@ func diffAction(h volume.Host) sdk.Action {
 			return none, err
 		}
 		defer f.Close()
-		s, err := subvolume.TakeSurvey(ctx, h, f, c)
+		v, err := observe(ctx, h, f, c)
 		if err != nil {
 			return none, err
 		}
-		from, to, err := compared(s, in)
+		from, to, err := compared(v, in)
 		if err != nil {
 			return none, err
 		}
@@ -53,19 +53,16 @@ func diffAction(h volume.Host) sdk.Action {
 }
 
 // compared finds the two subvolumes.
-func compared(s subvolume.Survey, in DiffInput) (from, to subvolume.Known, err error) {
-	from, bad := s.Find("/from", in.From)
-	if bad != nil {
-		return from, to, bad
+func compared(v *subvolume.View, in DiffInput) (from, to subvolume.Known, err error) {
+	if from, err = v.Needed("/from", in.From); err != nil {
+		return from, to, err
 	}
 	if in.To != "" {
-		if to, bad = s.Find("/to", in.To); bad != nil {
-			return from, to, bad
-		}
-		return from, to, nil
+		to, err = v.Needed("/to", in.To)
+		return from, to, err
 	}
-	origin, known := originOf(s, from)
-	to, there := s.At(origin)
+	origin, known := originOf(v, from)
+	to, there := v.At(origin)
 	if !known || !there {
 		return from, to, volume.Invalid("/to", "say what to compare it with", "what %q was taken of does not exist, or is not known", from.Path)
 	}

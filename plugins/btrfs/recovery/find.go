@@ -27,24 +27,24 @@ func findAction(h volume.Host) sdk.Action {
 			return none, err
 		}
 		defer f.Close()
-		s, err := subvolume.TakeSurvey(ctx, h, f, c)
+		v, err := observe(ctx, h, f, c)
 		if err != nil {
 			return none, err
 		}
 		if in.Path == "" {
-			return planFind(s, in.Source, "", listed(s, in.Source), nil), nil
+			return planFind(v, in.Source, "", listed(v, in.Source), nil), nil
 		}
 		place, err := placeOf(f, "/path", in.Path)
 		if err != nil {
 			return none, err
 		}
-		source, inside := split(s, place)
+		source, inside := split(v, place)
 		if source == "" {
 			return none, volume.Invalid("/path", "only what is in a subvolume can be in a snapshot", "%q is in no subvolume", in.Path)
 		}
-		all := relatives(s, source)
+		all := relatives(v, source)
 		seen := &sight{versions: make([]seen, len(all))}
-		if live, lives := s.At(source); lives && !live.Planned {
+		if live, lives := v.At(source); lives && !live.Planned {
 			if seen.now.node, seen.now.found, err = node(f, live, inside); err != nil {
 				return none, volume.Explain("/path", err)
 			}
@@ -57,17 +57,17 @@ func findAction(h volume.Host) sdk.Action {
 				return none, volume.Explain("", err)
 			}
 		}
-		return planFind(s, source, inside, all, seen), nil
+		return planFind(v, source, inside, all, seen), nil
 	})
 }
 
 // listed are all snapshots, or those of a source, the newest first.
-func listed(s subvolume.Survey, source string) []subvolume.Known {
+func listed(v *subvolume.View, source string) []subvolume.Known {
 	if source != "" {
-		return relatives(s, source)
+		return relatives(v, source)
 	}
 	var all []subvolume.Known
-	for _, k := range s.All {
+	for _, k := range v.All() {
 		if isSnapshot(k) && !k.Planned {
 			all = append(all, k)
 		}

@@ -41,7 +41,7 @@ func TestReplace(t *testing.T) {
 	r.sh(`btrfs -q subvolume create root/machines; btrfs -q subvolume create root/machines/m; mkdir mnt; mount -o subvol=root $(findmnt -no SOURCE .) mnt`)
 	q := r.Request(2, "replace", rig.Inputs{"subvolume": r.FS.Path("mnt"), "from": snap})
 	p := r.Plan(q)
-	archived := "old_roots/" + subvolume.Stamp(r.Instants[2])
+	archived := "old_roots/" + subvolume.StampOf(r.Instants[2])
 	rig.Same(t, "changes", rig.Names(p.Changes), []string{"update root", "create root"})
 	rig.Contains(t, rig.Told(p.Diagnostics), "2 subvolumes in \"root\" goes into the archive with it: machines, machines/m", "is mounted at", "what is written there goes into the archived one")
 	// Later steps of a preview see it as it will be.

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path"
@@ -67,11 +68,16 @@ func invalid(input string, err error) error {
 	return err
 }
 
+// observe looks at the subvolumes, for a plan.
+func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *sdk.Call) (*subvolume.View, error) {
+	return subvolume.Observe(ctx, h, f, subvolume.Look{Catalogue: true, Guards: true, Planning: true, Prior: c.Prior, Virtual: c.Virtual})
+}
+
 // split divides a place into the subvolume that it is in and the path inside. The subvolume may be one that only the
 // catalogue knows any more.
-func split(s subvolume.Survey, place string) (source, inside string) {
+func split(v *subvolume.View, place string) (source, inside string) {
 	known := map[string]bool{}
-	for _, k := range s.All {
+	for _, k := range v.All() {
 		known[k.Path] = true
 		known[k.Source] = true
 	}
@@ -84,10 +90,10 @@ func split(s subvolume.Survey, place string) (source, inside string) {
 }
 
 // relatives are the subvolumes that may hold earlier states of the one at a path, the newest first.
-func relatives(s subvolume.Survey, source string) []subvolume.Known {
-	live, lives := s.At(source)
+func relatives(v *subvolume.View, source string) []subvolume.Known {
+	live, lives := v.At(source)
 	var all []subvolume.Known
-	for _, k := range s.All {
+	for _, k := range v.All() {
 		switch {
 		case k.Path == source || k.Planned:
 		case k.Source == source,
@@ -144,7 +150,7 @@ func folderAt(f *kernel.Filesystem, place string) (*os.File, error) {
 }
 
 // originOf is the path of the subvolume that one is a snapshot of.
-func originOf(s subvolume.Survey, k subvolume.Known) (string, bool) {
+func originOf(v *subvolume.View, k subvolume.Known) (string, bool) {
 	if k.Source != "" {
 		return k.Source, true
 	}
@@ -152,12 +158,12 @@ func originOf(s subvolume.Survey, k subvolume.Known) (string, bool) {
 		return "", false
 	}
 	found := ""
-	for _, o := range s.All {
+	for _, o := range v.All() {
 		switch {
 		case o.Path == k.Path || o.Planned:
 		case o.UUID == k.ParentUUID && !o.ReadOnly:
 			return o.Path, true
-		case o.ParentUUID == k.ParentUUID && !o.ReadOnly && o.Mounted != "":
+		case o.ParentUUID == k.ParentUUID && !o.ReadOnly && v.Mounted(o) != "":
 			if found != "" {
 				return "", false
 			}

@@ -15,7 +15,7 @@ import (
 
 // replacing is what the plan of a replacement looks at.
 type replacing struct {
-	survey     subvolume.Survey
+	view       *subvolume.View
 	place      string          // of the one to replace
 	old        subvolume.Known // what is there
 	from       subvolume.Known
@@ -31,7 +31,7 @@ type replacing struct {
 func observeReplace(ctx context.Context, h volume.Host, c *sdk.Call, f *kernel.Filesystem, in ReplaceInput, archive string) (*replacing, error) {
 	o := &replacing{archive: archive}
 	var err error
-	if o.survey, err = subvolume.TakeSurvey(ctx, h, f, c); err != nil {
+	if o.view, err = observe(ctx, h, f, c); err != nil {
 		return nil, err
 	}
 	if o.place, err = placeOf(f, "/subvolume", string(in.Subvolume)); err != nil {
@@ -42,12 +42,11 @@ func observeReplace(ctx context.Context, h volume.Host, c *sdk.Call, f *kernel.F
 		o.place = o.placeBefore(o.place)
 	}
 	var there bool
-	if o.old, there = o.survey.At(o.place); !there {
+	if o.old, there = o.view.At(o.place); !there {
 		return nil, volume.Invalid("/subvolume", "name a subvolume; \"btrfs subvolume list\" shows them", "%q is no subvolume that can be replaced", in.Subvolume)
 	}
-	var bad *sdk.Error
-	if o.from, bad = o.survey.Find("/from", in.From); bad != nil {
-		return nil, bad
+	if o.from, err = o.view.Needed("/from", in.From); err != nil {
+		return nil, err
 	}
 	if o.archiveIs, o.archived, err = f.Stat(archive); err != nil {
 		return nil, invalid("/archive", err)
@@ -70,7 +69,7 @@ func observeReplace(ctx context.Context, h volume.Host, c *sdk.Call, f *kernel.F
 
 // placeBefore is the place that a mounted subvolume had before it was replaced: its mount has followed it into the archive.
 func (o *replacing) placeBefore(place string) string {
-	k, there := o.survey.At(place)
+	k, there := o.view.At(place)
 	for _, r := range o.records {
 		if there && !k.Planned && r.Old == k.UUID && r.Archived == place {
 			return r.Path
@@ -104,7 +103,7 @@ func (o *replacing) observeFstab(f *kernel.Filesystem) error {
 // nested are the subvolumes that lie in one, by their paths in it.
 func (o *replacing) nested(k subvolume.Known) []string {
 	all := []string{}
-	for _, s := range o.survey.All {
+	for _, s := range o.view.All() {
 		if volume.Inside(k.Path, s.Path) {
 			all = append(all, s.Path[len(k.Path)+1:])
 		}

@@ -19,7 +19,7 @@ import (
 
 // restoring is what the plan of a restore looks at.
 type restoring struct {
-	survey   subvolume.Survey
+	view     *subvolume.View
 	snapshot subvolume.Known
 	inside   string
 	thing    tree.Node  // what is to be restored
@@ -48,13 +48,13 @@ type existing struct {
 func observeRestore(ctx context.Context, h volume.Host, c *sdk.Call, f *kernel.Filesystem, in RestoreInput) (*restoring, error) {
 	o := &restoring{there: map[string]existing{}}
 	var err error
-	if o.survey, err = subvolume.TakeSurvey(ctx, h, f, c); err != nil {
+	if o.view, err = observe(ctx, h, f, c); err != nil {
+		return nil, err
+	}
+	if o.snapshot, err = o.view.Needed("/snapshot", in.Snapshot); err != nil {
 		return nil, err
 	}
 	var bad *sdk.Error
-	if o.snapshot, bad = o.survey.Find("/snapshot", in.Snapshot); bad != nil {
-		return nil, bad
-	}
 	if o.inside, bad = volume.CleanPath("/path", in.Path); bad != nil {
 		return nil, bad
 	}
@@ -94,13 +94,9 @@ func observeRestore(ctx context.Context, h volume.Host, c *sdk.Call, f *kernel.F
 func (o *restoring) openThing(f *kernel.Filesystem) (*os.File, error) {
 	content := o.snapshot
 	if content.Planned {
-		for _, k := range o.survey.All {
-			if !k.Planned && k.UUID == content.ParentUUID {
-				content = k
-			}
-		}
-		if content.Planned {
-			return nil, sdk.InvalidInput("/snapshot", "%q is not there yet, and nobody knows what will be in it", content.Path)
+		var there bool
+		if content, there = o.view.WithUUID(o.snapshot.ParentUUID); !there {
+			return nil, sdk.InvalidInput("/snapshot", "%q is not there yet, and nobody knows what will be in it", o.snapshot.Path)
 		}
 	}
 	missing := volume.Invalid("/path", "\"coppice snapshots list --of PATH\" shows which snapshots have a path", "%q has no %q", o.snapshot.Path, o.inside)
@@ -126,7 +122,7 @@ func (o *restoring) openThing(f *kernel.Filesystem) (*os.File, error) {
 func (o *restoring) observePlace(f *kernel.Filesystem, in RestoreInput) error {
 	to := in.To
 	if to == "" {
-		origin, known := originOf(o.survey, o.snapshot)
+		origin, known := originOf(o.view, o.snapshot)
 		if !known {
 			return volume.Invalid("/to", "say where to restore it", "nobody knows what %q is a snapshot of", o.snapshot.Path)
 		}
@@ -224,7 +220,7 @@ func candidates(name string, in RestoreInput) func(yield func(string) bool) {
 func (o *restoring) resource(name string) sdk.Resource {
 	r := sdk.Resource{Type: FileType, Name: o.where.path(name)}
 	if !o.where.Other {
-		r.Scope = o.survey.UUID
+		r.Scope = o.view.UUID()
 	}
 	return r
 }

@@ -30,7 +30,7 @@ func versionOf(n tree.Node) sameVersion {
 }
 
 // planFind puts together what was found. saw is nil when no path was looked for.
-func planFind(s subvolume.Survey, source, inside string, all []subvolume.Known, saw *sight) sdk.Planned[FindOutput, sdk.None] {
+func planFind(v *subvolume.View, source, inside string, all []subvolume.Known, saw *sight) sdk.Planned[FindOutput, sdk.None] {
 	var planned sdk.Planned[FindOutput, sdk.None]
 	out := &planned.Outputs
 	out.Source, out.Inside, out.Snapshots = source, inside, make([]FoundSnapshot, len(all))
@@ -40,13 +40,13 @@ func planFind(s subvolume.Survey, source, inside string, all []subvolume.Known, 
 	numbers := map[sameVersion]int{}
 	have := 0
 	for i, k := range all {
-		from, _ := originOf(s, k)
+		from, _ := originOf(v, k)
 		out.Snapshots[i] = FoundSnapshot{
 			Path: k.Path, UUID: sdk.UUID(k.UUID.String()), Source: from, Created: k.OTime.UTC(), ReadOnly: k.ReadOnly,
-			Managed: k.Unmanaged == "", Foreign: k.Unmanaged, Mounted: k.Mounted,
+			Managed: k.Managed(), Foreign: k.Unmanaged, Mounted: v.Mounted(k),
 		}
-		if len(k.Pins) > 0 {
-			out.Snapshots[i].Pinned = k.Pins.String()
+		if pins := v.Pins(k); len(pins) > 0 {
+			out.Snapshots[i].Pinned = pins.String()
 		}
 		if saw == nil || !saw.versions[i].found {
 			continue
@@ -59,14 +59,14 @@ func planFind(s subvolume.Survey, source, inside string, all []subvolume.Known, 
 		out.Snapshots[i].File = fileVersion(saw.versions[i].node, numbers[version])
 	}
 	out.Versions = len(numbers)
-	planned.Summary = count(len(all), "snapshot")
+	planned.Summary = volume.Count(len(all), "snapshot")
 	if saw != nil {
 		if saw.now.found {
 			out.Now = fileVersion(saw.now.node, numbers[versionOf(saw.now.node)])
 		}
-		planned.Summary = fmt.Sprintf("%d of %s have it, in %s", have, count(len(all), "snapshot"), count(out.Versions, "version"))
+		planned.Summary = fmt.Sprintf("%d of %s have it, in %s", have, volume.Count(len(all), "snapshot"), volume.Count(out.Versions, "version"))
 	}
-	for _, err := range append([]error{s.State}, s.Warnings...) {
+	for _, err := range append([]error{v.MayTouch()}, v.Unreadable()...) {
 		if err != nil {
 			planned.Diagnostics = append(planned.Diagnostics, volume.Warn("", "coppice's records can't be read in full, so something may be missing here: %v", err))
 		}
@@ -76,12 +76,4 @@ func planFind(s subvolume.Survey, source, inside string, all []subvolume.Known, 
 
 func fileVersion(n tree.Node, number int) FileVersion {
 	return FileVersion{Exists: true, Version: number, Kind: string(n.Kind), Size: sdk.Size(n.Size), Modified: n.Modified}
-}
-
-// count is a number with its noun.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

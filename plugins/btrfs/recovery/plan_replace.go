@@ -42,43 +42,43 @@ func planReplace(o *replacing, in ReplaceInput, c *sdk.Call) (replacePlan, error
 	if err := o.refused(); err != nil {
 		return replacePlan{}, err
 	}
-	stamp := subvolume.Stamp(c.Instant)
+	stamp := subvolume.StampOf(c.Instant)
 	planned := replacePlan{
 		Outputs: ReplaceOutput{Path: o.place, UUID: sdk.UUID(o.old.UUID.String()), From: o.from.Path, Nested: o.nested(o.old)},
-		Private: replacePrivate{Filesystem: o.survey.UUID, Stamp: stamp, From: o.from.UUID, FromPath: o.from.Path},
+		Private: replacePrivate{Filesystem: o.view.UUID(), Stamp: stamp, From: o.from.UUID, FromPath: o.from.Path},
 	}
-	facts := replaceFacts{Filesystem: o.survey.UUID, Path: o.place, Old: o.old.Key(), From: o.from.Key(), Archive: o.archive, State: "new"}
+	facts := replaceFacts{Filesystem: o.view.UUID(), Path: o.place, Old: o.old.Key(), From: o.from.Key(), Archive: o.archive, State: "new"}
 	if o.from.Name() == stamp {
 		facts.From = o.from.Path
 	}
 	if at, before := o.doneBefore(); before && !in.Again {
 		facts.State = "done"
 		planned.Facts, planned.Private.Nothing, planned.Outputs.Nested = facts, true, []string{}
-		planned.Kept = []sdk.Kept{{Resource: o.survey.Resource(o.place, o.old.Key()),
-			Reason: fmt.Sprintf("a copy of %s already, since %s", o.from.Path, moment(at))}}
+		planned.Kept = []sdk.Kept{{Resource: o.view.Resource(o.old),
+			Reason: fmt.Sprintf("a copy of %s already, since %s", o.from.Path, volume.Moment(at))}}
 		return planned, nil
 	}
 	record := replaced{Run: c.Run, At: c.Instant.UTC(), Path: o.place, Old: o.old.UUID, From: o.from.UUID, Archived: o.archive + "/" + stamp}
 	if staged, by, is := o.staged(); is {
 		facts.State = "staged"
 		record, planned.Private.Staged = by, staged
-	} else if there, taken := o.survey.At(record.Archived); taken {
+	} else if there, taken := o.view.At(record.Archived); taken {
 		return replacePlan{}, volume.Refuse("", "%q exists already, and is not of an earlier run of this", there.Path)
 	}
 	planned.Private.Record = record
 	planned.Facts = facts
-	planned.Outputs.Archived, planned.Outputs.ArchivedUUID, planned.Outputs.InUse = record.Archived, o.old.UUID.String(), o.old.Mounted
+	planned.Outputs.Archived, planned.Outputs.ArchivedUUID, planned.Outputs.InUse = record.Archived, o.old.UUID.String(), o.view.Mounted(o.old)
 	planned.Unknown = []string{"/uuid"}
 	planned.Changes = []sdk.Change{
 		{
-			Kind: sdk.Update, Resource: o.survey.Resource(o.place, o.old.UUID.String()),
+			Kind: sdk.Update, Resource: o.view.Resource(o.old),
 			Summary: fmt.Sprintf("archived as %s, and pinned", record.Archived),
 			Before:  subvolume.Moved(o.place), After: subvolume.Moved(record.Archived),
 		},
 		{
-			Kind: sdk.Create, Resource: o.survey.Resource(o.place, ""),
-			Summary: fmt.Sprintf("writable copy of %s of %s", o.from.Path, moment(o.from.OTime)),
-			After:   subvolume.CreatedAttributes(o.from.UUID, c),
+			Kind: sdk.Create, Resource: o.view.Named(volume.ResourceType, o.place),
+			Summary: fmt.Sprintf("writable copy of %s of %s", o.from.Path, volume.Moment(o.from.OTime)),
+			After:   subvolume.AfterCopy(o.from.UUID, c.Instant),
 		},
 	}
 	planned.Diagnostics = o.warnings()
@@ -88,21 +88,22 @@ func planReplace(o *replacing, in ReplaceInput, c *sdk.Call) (replacePlan, error
 // refused says why nothing can be replaced.
 func (o *replacing) refused() error {
 	const archive = "/archive"
-	around, in := o.survey.Around(volume.ParentOf(o.place))
-	inside, archiveIn := o.survey.Around(o.archive)
+	around, in := o.view.Around(volume.ParentOf(o.place))
+	inside, archiveIn := o.view.Around(o.archive)
+	if err := o.view.MayTouch(); err != nil {
+		return err
+	}
 	switch {
-	case o.survey.State != nil:
-		return o.survey.State
 	case len(o.unreadable) > 0:
 		return volume.Refuse("repair the file, or remove it when that replacement is through",
 			"a record of an earlier replacement can't be read, so nobody knows how far that came: %v", o.unreadable[0])
-	case o.survey.ReadOnly:
-		return o.survey.Writable("nothing can be replaced")
+	case o.view.ReadOnly():
+		return o.view.Writable("nothing can be replaced")
 	case o.old.Planned:
 		return sdk.InvalidInput("/subvolume", "%q is not there yet", o.place)
 	case o.from.Path == o.place:
 		return volume.Invalid("/from", "name a snapshot of it", "%q would be put in its own place", o.place)
-	case o.old.ID == o.survey.Default:
+	case o.view.IsDefault(o.old):
 		return volume.Invalid("/subvolume", fmt.Sprintf("make a writable snapshot of %q, and have that booted: \"btrfs subvolume set-default\"", o.from.Path),
 			"%q is the filesystem's default subvolume: what mounts it finds it by its id, and would go on doing so after an exchange of names", o.place)
 	case o.old.ReadOnly:
@@ -116,7 +117,7 @@ func (o *replacing) refused() error {
 	case o.archived && o.archiveIs != kernel.EntryDir && o.archiveIs != kernel.EntrySubvolume:
 		return sdk.InvalidInput(archive, "%q is a %v, not a folder", o.archive, o.archiveIs)
 	case o.room < roomNeeded:
-		return volume.Refuse("free some space: deleting works on a full filesystem, so btrfs.prune does too", "btrfs %s is full: there is no room for a copy", o.survey.Name())
+		return volume.Refuse("free some space: deleting works on a full filesystem, so btrfs.prune does too", "btrfs %s is full: there is no room for a copy", o.view.Name())
 	}
 	return nil
 }
@@ -138,7 +139,7 @@ func (o *replacing) doneBefore() (time.Time, bool) {
 // staged finds the copy that a run has made which was cut off before the exchange.
 func (o *replacing) staged() (kernel.UUID, replaced, bool) {
 	for _, r := range o.records {
-		copied, there := o.survey.At(r.Archived)
+		copied, there := o.view.At(r.Archived)
 		if there && !o.from.Planned && r.Path == o.place && r.Old == o.old.UUID && r.From == o.from.UUID &&
 			copied.ParentUUID == r.From && copied.UUID != r.Old && !copied.ReadOnly && path.Dir(r.Archived) == o.archive {
 			return copied.UUID, r, true
@@ -161,22 +162,19 @@ func (o *replacing) warnings() []sdk.Diagnostic {
 	}
 	if nested := o.nested(o.old); len(nested) > 0 {
 		all = append(all, volume.Warn("move those that are needed into the new one, or out of either",
-			"%s in %q goes into the archive with it: %s", count(len(nested), "subvolume"), o.place, names(nested)))
+			"%s in %q goes into the archive with it: %s", volume.Count(len(nested), "subvolume"), o.place, names(nested)))
 	}
 	if nested := o.nested(o.from); len(nested) > 0 {
 		all = append(all, volume.Warn("move or snapshot those that are needed",
-			"%s in %q will not be in the copy: %s", count(len(nested), "subvolume"), o.from.Path, names(nested)))
+			"%s in %q will not be in the copy: %s", volume.Count(len(nested), "subvolume"), o.from.Path, names(nested)))
 	}
 	for _, what := range o.byID {
 		all = append(all, volume.Warn("mount it by its path (subvol=), or correct the id before the reboot",
 			"%s mounts a subvolume by its id (subvolid=), and so may go on mounting the one that is archived", what))
 	}
-	if o.old.Mounted != "" {
+	if where := o.view.Mounted(o.old); where != "" {
 		all = append(all, volume.Warn("reboot, or mount it anew, soon",
-			"%q is %s: until that ends, what is written there goes into the archived one", o.place, o.old.Mounted))
+			"%q is %s: until that ends, what is written there goes into the archived one", o.place, where))
 	}
 	return all
 }
-
-// moment is a time in messages.
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -55,7 +55,7 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 			Snapshot: o.snapshot.Path, Files: o.total.Files, Folders: o.total.Folders,
 			Others: o.total.Links + o.total.Devices, Bytes: sdk.Size(o.total.Bytes),
 		},
-		Private: restorePrivate{Filesystem: o.survey.UUID, Snapshot: o.snapshot.Path, UUID: o.snapshot.UUID, Inside: o.inside, Where: o.where},
+		Private: restorePrivate{Filesystem: o.view.UUID(), Snapshot: o.snapshot.Path, UUID: o.snapshot.UUID, Inside: o.inside, Where: o.where},
 	}
 	var name string
 	var there existing
@@ -66,8 +66,8 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 	}
 	planned.Private.Where.Name = name
 	planned.Outputs.Path = o.where.path(name)
-	facts := restoreFacts{Filesystem: o.survey.UUID, Snapshot: o.snapshot.Key(), Path: o.inside, To: planned.Outputs.Path, State: "absent"}
-	if o.snapshot.Name() == subvolume.Stamp(instant) {
+	facts := restoreFacts{Filesystem: o.view.UUID(), Snapshot: o.snapshot.Key(), Path: o.inside, To: planned.Outputs.Path, State: "absent"}
+	if o.snapshot.Name() == subvolume.StampOf(instant) {
 		facts.Snapshot = o.snapshot.Path
 	}
 	change := sdk.Change{Kind: sdk.Create, Resource: o.resource(name), Summary: o.says(), After: encode(o.after())}
@@ -89,9 +89,9 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 		planned.Private.Replaces = &old
 		change.Kind = sdk.Update
 		change.Before = encode(fileAttributes{Kind: string(old.Kind), Bytes: old.Size, Modified: old.Modified})
-		change.Summary += fmt.Sprintf("; in the place of a %s of %s", old.Kind, old.Modified.Format("2006-01-02 15:04 UTC"))
+		change.Summary += fmt.Sprintf("; in the place of a %s of %s", old.Kind, volume.Moment(old.Modified))
 		if old.Kind == tree.Folder || o.thing.Kind == tree.Folder {
-			planned.Private.Aside = name + ".replaced-" + subvolume.Stamp(instant)
+			planned.Private.Aside = name + ".replaced-" + subvolume.StampOf(instant)
 			planned.Outputs.Kept = o.where.path(planned.Private.Aside)
 			change.Summary += fmt.Sprintf(", which stays as %q", planned.Private.Aside)
 		} else if old.Kind == tree.File {
@@ -105,7 +105,7 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 		what string
 	}{{o.total.Sockets, "socket"}, {o.total.Nested, "nested subvolume"}} {
 		if left.n > 0 {
-			planned.Diagnostics = append(planned.Diagnostics, volume.Warn("", "%s will not come along", count(left.n, left.what)))
+			planned.Diagnostics = append(planned.Diagnostics, volume.Warn("", "%s will not come along", volume.Count(left.n, left.what)))
 		}
 	}
 	return planned, nil
@@ -128,21 +128,21 @@ func (o *restoring) refused(in RestoreInput) error {
 	case shown == volume.StateFolder || volume.Inside(volume.StateFolder, shown):
 		return sdk.InvalidInput("/to", "%q is reserved for coppice's own records", shown)
 	}
-	if around, there := o.survey.Around(o.where.Folder); there && around.ReadOnly {
+	if around, there := o.view.Around(o.where.Folder); there && around.ReadOnly {
 		return volume.Invalid("/to", "say another place", "%q lies in the subvolume %q, which is read-only", shown, around.Path)
 	}
-	return o.survey.Writable("nothing can be restored")
+	return o.view.Writable("nothing can be restored")
 }
 
 // says is what is restored, in words.
 func (o *restoring) says() string {
-	from := fmt.Sprintf("from %s of %s", o.snapshot.Path, o.snapshot.OTime.UTC().Format("2006-01-02 15:04 UTC"))
+	from := fmt.Sprintf("from %s of %s", o.snapshot.Path, volume.Moment(o.snapshot.OTime))
 	if !path.IsAbs(o.where.Folder) && path.Base(o.inside) != o.where.Name {
 		from = fmt.Sprintf("%q, %s", o.inside, from)
 	}
 	switch o.thing.Kind {
 	case tree.Folder:
-		return fmt.Sprintf("folder with %s, %s, %s", count(o.total.Files, "file"), unit.FormatSize(o.total.Bytes), from)
+		return fmt.Sprintf("folder with %s, %s, %s", volume.Count(o.total.Files, "file"), unit.FormatSize(o.total.Bytes), from)
 	case tree.File:
 		return fmt.Sprintf("file, %s, %s", unit.FormatSize(o.thing.Size), from)
 	}

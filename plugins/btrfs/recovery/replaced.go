@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -12,10 +11,7 @@ import (
 )
 
 // replacedFolder has a record of each replacement, named by the run's stamp.
-const (
-	replacedFolder = volume.StateFolder + "/replaced"
-	replacedSuffix = ".json"
-)
+const replacedFolder = volume.StateFolder + "/replaced"
 
 // replaced is a record: what a run set out to put in the place of what. It is written before anything else is done, and not
 // changed afterwards: where the three subvolumes are tells how far the run came.
@@ -55,21 +51,18 @@ func readReplaced(f *kernel.Filesystem) (all []replaced, unreadable []error) {
 		return nil, []error{err}
 	}
 	defer dir.Close()
-	entries, err := dir.ReadEntries() // sorted: names begin with the stamp
+	names, err := volume.RecordNames(dir) // they begin with the stamp
 	if err != nil {
 		return nil, []error{err}
 	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name, replacedSuffix) || strings.HasPrefix(e.Name, kernel.TempPrefix) {
-			continue
-		}
-		data, err := volume.ReadSmall(dir, e.Name)
+	for _, name := range names {
+		data, err := volume.ReadSmall(dir, name)
 		var r replaced
 		if err == nil {
 			r, err = decodeReplaced(data)
 		}
 		if err != nil {
-			unreadable = append(unreadable, fmt.Errorf("%s/%s: %w", replacedFolder, e.Name, err))
+			unreadable = append(unreadable, fmt.Errorf("%s/%s: %w", replacedFolder, name, err))
 			continue
 		}
 		all = append(all, r)
@@ -79,9 +72,5 @@ func readReplaced(f *kernel.Filesystem) (all []replaced, unreadable []error) {
 
 // write makes the record durable. Its folder exists.
 func (r replaced) write(f *kernel.Filesystem, stamp string) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return f.WriteFileAtomic(replacedFolder+"/"+stamp+replacedSuffix, append(data, '\n'), 0o600)
+	return volume.WriteRecord(f, replacedFolder+"/"+stamp+volume.RecordSuffix, r)
 }

@@ -16,19 +16,11 @@ func applyAdopt(ctx context.Context, h volume.Host, c *sdk.Call, in AdoptInput, 
 		return out, nil
 	}
 	none := AdoptOutput{Adopted: []AdoptedSnapshot{}, Left: out.Left}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return none, err
 	}
-	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return none, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
-	unlock, err := volume.LockNames(ctx, h, f)
-	if err != nil {
-		return none, err
-	}
-	defer unlock()
+	defer release()
 	name := recordName(private.Stamp, c.Run+"-adopt") // not that of the run's own snapshots
 	m, err := observe(ctx, h, f, look{catalogue: true})
 	if err == nil {

@@ -12,14 +12,11 @@ func applyDelete(ctx context.Context, h volume.Host, c *sdk.Call, in DeleteInput
 	if len(private.Items) == 0 {
 		return out, nil
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, err := volume.OpenPlanned(ctx, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}
 	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return out, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
 	d := deletion{h: h, c: c, f: f, into: private.Into, items: private.Items, clock: "system"}
 	deleted, err := d.run(ctx)
 	for _, i := range deleted {

@@ -14,19 +14,11 @@ func applyPin(ctx context.Context, h volume.Host, c *sdk.Call, t volume.Target, 
 	if len(private.Items) == 0 {
 		return out, nil
 	}
-	f, err := volume.Open(ctx, t)
+	f, release, err := volume.OpenLocked(ctx, h, t, private.Filesystem)
 	if err != nil {
 		return out, err
 	}
-	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return out, volume.Drifted("%s is btrfs %v now, and was %s", t.Filesystem, f.UUID(), private.Filesystem)
-	}
-	unlock, err := volume.LockNames(ctx, h, f)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
+	defer release()
 	problem, err := volume.CheckState(f)
 	if err = errors.Join(problem, err); err != nil {
 		return out, volume.Explain("", err)

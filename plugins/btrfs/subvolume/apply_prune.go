@@ -17,15 +17,12 @@ func applyPrune(ctx context.Context, h volume.Host, c *sdk.Call, in PruneInput, 
 	if len(private.Items) == 0 {
 		return out, nil
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, err := volume.OpenPlanned(ctx, in.Target, private.Filesystem)
 	if err != nil {
 		out.Kept = append(out.Kept, private.Stay...)
 		return out, err
 	}
 	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return out, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
 	d := deletion{h: h, c: c, f: f, into: private.Into, items: private.Items, clock: in.Clock}
 	if private.Sure < len(private.Items) {
 		d.want = &want{in: in, sure: private.Sure, next: private.Sure}

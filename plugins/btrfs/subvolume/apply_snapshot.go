@@ -38,19 +38,11 @@ func applySnapshot(ctx context.Context, h volume.Host, c *sdk.Call, in SnapshotI
 	if len(private.Items) == 0 {
 		return t.out, nil
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return t.taken(), err
 	}
-	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return t.taken(), volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
-	unlock, err := volume.LockNames(ctx, h, f)
-	if err != nil {
-		return t.taken(), err
-	}
-	defer unlock()
+	defer release()
 	t.f = f
 	n := len(private.Items)
 	t.there, t.mine, t.failed = make([]bool, n), make([]doomed, n), make([]error, n)
@@ -238,7 +230,7 @@ func (t *taker) finish(ctx context.Context) (SnapshotOutput, error) {
 	t.summarize(made)
 	if !t.out.Atomic && !t.in.RequireAtomic && len(errs) == 0 && made > 0 {
 		t.c.Warn(volume.Warn("try again when less is being written, or set require_atomic to fail instead",
-			"the snapshots are not of one moment: %s did not get them into one transaction", count(t.out.Attempts, "attempt")))
+			"the snapshots are not of one moment: %s did not get them into one transaction", volume.Count(t.out.Attempts, "attempt")))
 	}
 	return t.taken(), errors.Join(errs...)
 }
@@ -260,7 +252,7 @@ func (t *taker) summarize(made int) {
 	case t.out.Atomic:
 		t.c.Summarize("in one transaction (%d)", first)
 	default:
-		t.c.Summarize("not in one transaction, after %s", count(t.out.Attempts, "attempt"))
+		t.c.Summarize("not in one transaction, after %s", volume.Count(t.out.Attempts, "attempt"))
 	}
 }
 

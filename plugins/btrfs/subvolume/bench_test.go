@@ -33,7 +33,7 @@ func (r *testRig) many(n, sources int) (paths []string) {
 	}
 	first := time.Now().Add(-time.Duration(n) * time.Second)
 	for i := 0; i < n; i += sources {
-		stamp := stampOf(first.Add(time.Duration(i) * time.Second))
+		stamp := StampOf(first.Add(time.Duration(i) * time.Second))
 		rec := record{Run: stamp, Stamp: stamp}
 		for j := range sources {
 			source := fmt.Sprint("source", j)

@@ -53,15 +53,15 @@ func recordName(stamp, run string) string {
 		sum := sha256.Sum256([]byte(run))
 		safe = safe[:min(len(safe), 64)] + "-" + hex.EncodeToString(sum[:8])
 	}
-	return stamp + "-" + safe + ".json"
+	return stamp + "-" + safe + volume.RecordSuffix
 }
 
 func encodeRecord(r record) []byte {
-	data, err := json.MarshalIndent(r, "", "  ")
+	data, err := volume.EncodeRecord(r)
 	if err != nil {
 		panic(err) // strings and UUIDs only
 	}
-	return append(data, '\n')
+	return data
 }
 
 // decodeRecord refuses everything that recordName and encodeRecord could not have left.
@@ -70,7 +70,7 @@ func decodeRecord(data []byte) (record, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return r, err
 	}
-	if _, ok := parseStamp(r.Stamp); !ok {
+	if _, ok := ParseStamp(r.Stamp); !ok {
 		return r, fmt.Errorf("the stamp is %q", r.Stamp)
 	}
 	for _, m := range r.Members {
@@ -111,7 +111,7 @@ func (e entry) sent() time.Time {
 	if e.Received.IsZero() {
 		return time.Time{}
 	}
-	t, _ := parseStamp(e.stamp)
+	t, _ := ParseStamp(e.stamp)
 	return t
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func TestCatalogueFinds(t *testing.T) {
-	stamp := stampOf(fakeNow)
+	stamp := StampOf(fakeNow)
 	place := "snapshots/root/" + stamp
 	sub := kernel.Subvolume{Path: place, UUID: fakeID(1), ParentUUID: fakeID(2)}
 	for name, c := range map[string]struct {
@@ -52,9 +52,9 @@ func TestCatalogueEmpty(t *testing.T) {
 }
 
 func TestRecordRoundTrip(t *testing.T) {
-	r := record{Run: "a", Stamp: stampOf(fakeNow), TakenBy: "btrfs.snapshot", Members: []member{
-		{Path: "snapshots/a\nb/" + stampOf(fakeNow), Source: "a\nb", SourceUUID: fakeID(1)},
-		{Path: "snapshots/ü/" + stampOf(fakeNow), Source: "ü", SourceUUID: fakeID(1), UUID: fakeID(2), Writable: true},
+	r := record{Run: "a", Stamp: StampOf(fakeNow), TakenBy: "btrfs.snapshot", Members: []member{
+		{Path: "snapshots/a\nb/" + StampOf(fakeNow), Source: "a\nb", SourceUUID: fakeID(1)},
+		{Path: "snapshots/ü/" + StampOf(fakeNow), Source: "ü", SourceUUID: fakeID(1), UUID: fakeID(2), Writable: true},
 	}}
 	got, err := decodeRecord(encodeRecord(r))
 	if err != nil {
@@ -80,7 +80,7 @@ func TestRecordRoundTrip(t *testing.T) {
 }
 
 func FuzzRecord(f *testing.F) {
-	f.Add(encodeRecord(record{Run: "a", Stamp: stampOf(fakeNow), Members: []member{{Path: "a/b", Source: "c", UUID: fakeID(1)}}}))
+	f.Add(encodeRecord(record{Run: "a", Stamp: StampOf(fakeNow), Members: []member{{Path: "a/b", Source: "c", UUID: fakeID(1)}}}))
 	f.Add([]byte("{}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := decodeRecord(data)
@@ -97,8 +97,8 @@ func FuzzRecord(f *testing.F) {
 func TestRecordName(t *testing.T) {
 	seen := map[string]string{}
 	for _, run := range []string{"", "a", "a/b", "a_b", "../x", "ä", strings.Repeat("x", 300), strings.Repeat("x", 301), "20261024-abc"} {
-		name := recordName(stampOf(fakeNow), run)
-		if other, taken := seen[name]; taken || strings.ContainsAny(name, "/\x00") || len(name) > volume.NameMax || !strings.HasSuffix(name, recordSuffix) {
+		name := recordName(StampOf(fakeNow), run)
+		if other, taken := seen[name]; taken || strings.ContainsAny(name, "/\x00") || len(name) > volume.NameMax || !strings.HasSuffix(name, volume.RecordSuffix) {
 			t.Errorf("%q and %q: %q", run, other, name)
 		}
 		seen[name] = run

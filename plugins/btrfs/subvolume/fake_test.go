@@ -42,12 +42,12 @@ func (m *machine) with(paths ...string) *machine {
 func (m *machine) taken(source string, hours ...int) *machine {
 	for _, h := range hours {
 		at := fakeNow.Add(-time.Duration(h) * time.Hour)
-		path := "snapshots/" + folderOf(source) + "/" + stampOf(at)
+		path := "snapshots/" + FolderOf(source) + "/" + StampOf(at)
 		m.with(path)
 		s, _ := m.at(path)
 		m.change(path, func(s *subvolume) { s.ReadOnly, s.OTime, s.OTransID = true, at.Add(time.Second), uint64(100000-h) })
-		m.state.catalogue.add(fmt.Sprintf("%s-%d.json", stampOf(at), len(m.subvolumes)), record{
-			Run: "earlier", Stamp: stampOf(at), Members: []member{{Path: path, Source: source, UUID: s.UUID}},
+		m.state.catalogue.add(fmt.Sprintf("%s-%d.json", StampOf(at), len(m.subvolumes)), record{
+			Run: "earlier", Stamp: StampOf(at), Members: []member{{Path: path, Source: source, UUID: s.UUID}},
 		})
 		m.folders["snapshots"], m.folders[volume.ParentOf(path)] = listing{found: true}, listing{found: true}
 		m.settle()
@@ -69,7 +69,7 @@ func (m *machine) naming(paths ...string) *machine {
 	return m
 }
 
-func stampBefore(hours int) string { return stampOf(fakeNow.Add(-time.Duration(hours) * time.Hour)) }
+func stampBefore(hours int) string { return StampOf(fakeNow.Add(-time.Duration(hours) * time.Hour)) }
 
 // lines are the parts of a plan that people see.
 func lines(changes []sdk.Change, kept []sdk.Kept, told []sdk.Diagnostic) []string {

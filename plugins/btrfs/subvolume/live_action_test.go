@@ -18,8 +18,8 @@ func TestDelete(t *testing.T) {
 	r := newRig(t, loopfs.Options{})
 	r.Create("root", "home", "other")
 	r.snapshots(3, "root", "home")
-	root := func(n int) string { return "snapshots/root/" + stampOf(r.Instants[n]) }
-	home := func(n int) string { return "snapshots/home/" + stampOf(r.Instants[n]) }
+	root := func(n int) string { return "snapshots/root/" + StampOf(r.Instants[n]) }
+	home := func(n int) string { return "snapshots/home/" + StampOf(r.Instants[n]) }
 	r.Btrfs("subvolume", "snapshot", "-r", r.FS.Path("root"), r.FS.Path("snapshots/root/mine"))
 	r.Write("snapshots/root/file", "")
 	del := func(what ...string) sdk.Request { return r.Request(9, "delete", rig.Inputs{"subvolumes": what}) }

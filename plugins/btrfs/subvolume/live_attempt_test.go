@@ -104,7 +104,7 @@ func TestPartOfGroup(t *testing.T) {
 	}
 	// The same run again takes what is missing.
 	plan, _ := r.Run(r.Request(0, "snapshot", rig.Inputs{"sources": []string{"a", "b"}}))
-	rig.Same(t, "the rest", rig.Names(plan.Changes), []string{"create snapshots/b/" + stampOf(r.Instants[0])})
+	rig.Same(t, "the rest", rig.Names(plan.Changes), []string{"create snapshots/b/" + StampOf(r.Instants[0])})
 }
 
 // Nothing is left behind when nothing was taken, and a cancelled run keeps what it has.

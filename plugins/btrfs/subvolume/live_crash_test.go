@@ -16,7 +16,7 @@ func TestCrash(t *testing.T) {
 	r := newRig(t, loopfs.Options{})
 	r.Create("root", "home")
 	r.snapshots(4, "root", "home")
-	stamp := func(n int) string { return stampOf(r.Instants[n]) }
+	stamp := func(n int) string { return StampOf(r.Instants[n]) }
 
 	edit := func(n int, change func(*record)) {
 		t.Helper()
@@ -129,7 +129,7 @@ func TestBrokenState(t *testing.T) {
 		if err := os.WriteFile(record, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		nothing("a record of the catalogue can't be read, so nothing is deleted", ".coppice/snapshots/"+stampOf(r.Instants[1]))
+		nothing("a record of the catalogue can't be read, so nothing is deleted", ".coppice/snapshots/"+StampOf(r.Instants[1]))
 	}
 	if err := os.WriteFile(record, good, 0o600); err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ func TestRotation(t *testing.T) {
 			if s.Source != sources[j] || s.UUID == "" || string(s.UUID) != r.UUIDOf(s.Path) || out.Atomic && s.Transaction != out.Snapshots[0].Transaction {
 				t.Errorf("snapshot %d: %s", j, rig.Show(s))
 			}
-			if path.Base(s.Path) != out.Stamp || path.Dir(s.Path) != "snapshots/"+folderOf(sources[j]) {
+			if path.Base(s.Path) != out.Stamp || path.Dir(s.Path) != "snapshots/"+FolderOf(sources[j]) {
 				t.Errorf("it is at %q", s.Path)
 			}
 		}

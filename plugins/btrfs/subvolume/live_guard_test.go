@@ -23,19 +23,19 @@ func TestForeign(t *testing.T) {
 	r.snapshots(3, "root")
 	folder := "snapshots/root/"
 	old := time.Now().Add(-30 * 24 * time.Hour)
-	r.Exec("mkdir", r.FS.Path(folder+stampOf(old)))
+	r.Exec("mkdir", r.FS.Path(folder+StampOf(old)))
 	r.Write(folder+"file", "")
-	r.Exec("ln", "-s", stampOf(r.Instants[0]), r.FS.Path(folder+"link"))
-	r.Btrfs("subvolume", "snapshot", "-r", r.FS.Path("root"), r.FS.Path(folder+stampOf(time.Now())))
+	r.Exec("ln", "-s", StampOf(r.Instants[0]), r.FS.Path(folder+"link"))
+	r.Btrfs("subvolume", "snapshot", "-r", r.FS.Path("root"), r.FS.Path(folder+StampOf(time.Now())))
 	r.Btrfs("subvolume", "snapshot", r.FS.Path("root"), r.FS.Path(folder+"writable\nname"))
-	writable := folder + stampOf(r.Instants[0])
+	writable := folder + StampOf(r.Instants[0])
 	r.Btrfs("property", "set", "-ts", r.FS.Path(writable), "ro", "false")
-	r.Exec("mv", r.FS.Path(folder+stampOf(r.Instants[1])), r.FS.Path(folder+"renamed"))
+	r.Exec("mv", r.FS.Path(folder+StampOf(r.Instants[1])), r.FS.Path(folder+"renamed"))
 	r.snapshot(3, "root")
 
 	before := r.all()
 	plan, _ := r.Run(r.Request(4, "prune", rig.Inputs{"last": 1}))
-	gone := folder + stampOf(r.Instants[2])
+	gone := folder + StampOf(r.Instants[2])
 	rig.Same(t, "changes", rig.Names(plan.Changes), []string{"delete " + gone})
 	rig.Same(t, "subvolumes", r.all(), slices.DeleteFunc(before, func(p string) bool { return p == gone }))
 	if n := len(rig.Outputs[PruneOutput](t, plan.Outputs).Foreign); n != 7 {
@@ -58,7 +58,7 @@ func TestProtected(t *testing.T) {
 	r.snapshots(6, "root")
 	paths := make([]string, 6)
 	for i := range paths {
-		paths[i] = "snapshots/root/" + stampOf(r.Instants[i])
+		paths[i] = "snapshots/root/" + StampOf(r.Instants[i])
 	}
 	at := r.FS.Dir + "/elsewhere"
 	if err := os.Mkdir(at, 0o700); err != nil {
@@ -211,7 +211,7 @@ func TestDrift(t *testing.T) {
 
 	r.snapshots(4, "home") // the runs of before, other records
 	plan = r.Plan(q)
-	newest := "snapshots/home/" + stampOf(r.Instants[3])
+	newest := "snapshots/home/" + StampOf(r.Instants[3])
 	r.Btrfs("subvolume", "delete", r.FS.Path(newest))
 	result = r.Apply(q, plan)
 	if len(result.Done) != 0 {
@@ -225,7 +225,7 @@ func TestDrift(t *testing.T) {
 	r.Create("home")
 	result = r.Apply(take, plan)
 	rig.Contains(t, rig.Told(result.Diagnostics), "drifted", `"home" is another subvolume now`)
-	if slices.Contains(r.all(), "snapshots/root/"+stampOf(r.Instants[12])) {
+	if slices.Contains(r.all(), "snapshots/root/"+StampOf(r.Instants[12])) {
 		t.Error("a part of the group was taken")
 	}
 }

@@ -14,7 +14,7 @@ func TestPin(t *testing.T) {
 	r := newRig(t, loopfs.Options{})
 	r.Create("root", "home")
 	r.snapshots(4, "root")
-	path := func(n int) string { return "snapshots/root/" + stampOf(r.Instants[n]) }
+	path := func(n int) string { return "snapshots/root/" + StampOf(r.Instants[n]) }
 	prune := func(prior ...sdk.Change) []string {
 		return rig.Names(r.Plan(r.Request(9, "prune", rig.Inputs{"last": 1}, prior...)).Changes)
 	}

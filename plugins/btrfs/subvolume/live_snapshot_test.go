@@ -39,7 +39,7 @@ func TestSnapshotSources(t *testing.T) {
 	skip := rig.Inputs{"on_missing": "skip"}
 
 	plan := r.Plan(take([]string{at, at + "/var", "home", "gone", at + "/gone", "plain"}))
-	stamp := stampOf(r.Instants[1])
+	stamp := StampOf(r.Instants[1])
 	rig.Same(t, "changes", rig.Names(plan.Changes), []string{
 		"create snapshots/root/" + stamp, "create snapshots/root-var/" + stamp, "create snapshots/home/" + stamp,
 	})
@@ -77,7 +77,7 @@ func TestSnapshotSources(t *testing.T) {
 	// A source that is itself only planned, and one that is to go.
 	create := r.Plan(r.Request(5, "create", rig.Inputs{"subvolume": "new"}))
 	plan = r.Plan(r.Request(5, "snapshot", rig.Inputs{"sources": []string{"new"}}, create.Changes...))
-	rig.Same(t, "of a planned source", rig.Names(plan.Changes), []string{"create snapshots/new/" + stampOf(r.Instants[5])})
+	rig.Same(t, "of a planned source", rig.Names(plan.Changes), []string{"create snapshots/new/" + StampOf(r.Instants[5])})
 	r.Run(r.Request(5, "create", rig.Inputs{"subvolume": "new"}))
 	again := r.Plan(r.Request(5, "snapshot", rig.Inputs{"sources": []string{"new"}}))
 	rig.Same(t, "facts", string(again.Fingerprint), string(plan.Fingerprint))
@@ -90,7 +90,7 @@ func TestWritableSnapshots(t *testing.T) {
 		r.Run(r.Request(i, "snapshot", rig.Inputs{"sources": []string{"root"}, "read_only": false}))
 	}
 	for i := range 3 { // even when somebody changes that later
-		r.Btrfs("property", "set", "-ts", r.FS.Path("snapshots/root/"+stampOf(r.Instants[i])), "ro", "true")
+		r.Btrfs("property", "set", "-ts", r.FS.Path("snapshots/root/"+StampOf(r.Instants[i])), "ro", "true")
 	}
 	plan := r.Plan(r.Request(9, "prune", rig.Inputs{"last": 1}))
 	if len(plan.Changes) != 0 {

@@ -71,7 +71,7 @@ func (s subvolume) managed() bool { return s.unmanaged == "" }
 // belongs reports whether a managed snapshot is where those of its source are in a folder of snapshots: in the folder of
 // its source, or anywhere in it if it was adopted.
 func (s subvolume) belongs(into string) bool {
-	return volume.ParentOf(s.Path) == into+"/"+folderOf(s.source) || s.adopted && volume.Inside(into, s.Path)
+	return volume.ParentOf(s.Path) == into+"/"+FolderOf(s.source) || s.adopted && volume.Inside(into, s.Path)
 }
 
 // key identifies it: by UUID, or by path if it is planned.
@@ -170,7 +170,7 @@ func sortedByPath(all []subvolume) []subvolume {
 // judge finds the source of a snapshot that coppice took, and why it is not managed.
 func (m *machine) judge(s kernel.Subvolume) (source, unmanaged string) {
 	known, ok := m.state.catalogue.find(s)
-	stamp, strict := parseStamp(path.Base(s.Path))
+	stamp, strict := ParseStamp(path.Base(s.Path))
 	switch {
 	case !ok:
 		return "", unrecorded
@@ -184,14 +184,14 @@ func (m *machine) judge(s kernel.Subvolume) (source, unmanaged string) {
 		return known.Source, ""
 	case !strict:
 		return known.Source, "its name is not a stamp such as 20261024T060000.000Z"
-	case path.Base(volume.ParentOf(s.Path)) != folderOf(known.Source):
-		return known.Source, fmt.Sprintf("it is not in a folder %q", folderOf(known.Source))
+	case path.Base(volume.ParentOf(s.Path)) != FolderOf(known.Source):
+		return known.Source, fmt.Sprintf("it is not in a folder %q", FolderOf(known.Source))
 	case !known.Received.IsZero() && s.ReceivedUUID != known.Received:
 		return known.Source, "it is not the copy that was received"
 	case !known.Received.IsZero() && known.stamp != s.Name():
 		return known.Source, "its name is not that of the snapshot it is a copy of, " + known.stamp
 	case known.Received.IsZero() && !agrees(stamp, s.OTime):
-		return known.Source, "its name does not agree with its creation time, " + moment(s.OTime)
+		return known.Source, "its name does not agree with its creation time, " + volume.Moment(s.OTime)
 	}
 	return known.Source, ""
 }
@@ -293,6 +293,3 @@ func (m *machine) name() string {
 	}
 	return m.uuid
 }
-
-// moment is a time in messages.
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -90,7 +90,7 @@ func TestOverlay(t *testing.T) {
 	remove := func(path, id string) sdk.Change {
 		return sdk.Change{Kind: sdk.Delete, Resource: sdk.Resource{Type: volume.ResourceType, Scope: fakeUUID, Name: path, ID: id}}
 	}
-	planned := "snapshots/root/" + stampOf(fakeNow)
+	planned := "snapshots/root/" + StampOf(fakeNow)
 	elsewhere := create("b", after)
 	elsewhere.Resource.Scope = "another"
 	other := create("c", after)

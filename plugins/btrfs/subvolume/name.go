@@ -7,11 +7,11 @@ import (
 
 const stampForm = "20060102T150405.000Z"
 
-// stampOf is the name of every snapshot that is taken by a run of that instant.
-func stampOf(instant time.Time) string { return instant.UTC().Format(stampForm) }
+// StampOf is the name of every snapshot that is taken by a run of that instant.
+func StampOf(instant time.Time) string { return instant.UTC().Format(stampForm) }
 
-// parseStamp reads exactly what stampOf writes. It is asked about every snapshot several times in a run.
-func parseStamp(name string) (time.Time, bool) {
+// ParseStamp reads exactly what StampOf writes. It is asked about every snapshot several times in a run.
+func ParseStamp(name string) (time.Time, bool) {
 	if len(name) != len(stampForm) {
 		return time.Time{}, false
 	}
@@ -39,7 +39,7 @@ func agrees(stamp, created time.Time) bool {
 	return late >= -stampAhead && late <= stampBehind
 }
 
-// folderOf is the name of the folder that holds the snapshots of a source.
-func folderOf(source string) string {
+// FolderOf is the name of the folder that holds the snapshots of a source.
+func FolderOf(source string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(source, "/"), "/", "-")
 }

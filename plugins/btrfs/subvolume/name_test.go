@@ -7,20 +7,20 @@ import (
 
 func TestStamp(t *testing.T) {
 	for _, at := range []time.Time{fakeNow, fakeNow.Add(123456789), time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)} {
-		stamp := stampOf(at.In(time.FixedZone("", 7200)))
-		got, ok := parseStamp(stamp)
+		stamp := StampOf(at.In(time.FixedZone("", 7200)))
+		got, ok := ParseStamp(stamp)
 		if !ok || !got.Equal(at.Truncate(time.Millisecond)) {
 			t.Errorf("%q is %v, %v", stamp, got, ok)
 		}
 	}
-	if got := stampOf(fakeNow); got != "20261024T060000.000Z" {
+	if got := StampOf(fakeNow); got != "20261024T060000.000Z" {
 		t.Errorf("the stamp is %q", got)
 	}
 	for _, bad := range []string{
 		"", "20261024T060000Z", "20261024T060000.000", "20261024T060000.000Z ", "20261024T060000.000Z\n", "20261324T060000.000Z", "20260231T060000.000Z",
 		"20261024T240000.000Z", "20261024T060060.000Z", "20261024T060000,000Z", "x20261024T060000.000Z", "20261024T060000.000z", "２0261024T060000.000Z",
 	} {
-		if _, ok := parseStamp(bad); ok {
+		if _, ok := ParseStamp(bad); ok {
 			t.Errorf("%q is a stamp", bad)
 		}
 	}
@@ -55,7 +55,7 @@ func TestOtherToolNames(t *testing.T) {
 
 func TestFolderOf(t *testing.T) {
 	for source, want := range map[string]string{"root": "root", "a/b": "a-b", "/a/b": "a-b", ".x": ".x"} {
-		if got := folderOf(source); got != want {
+		if got := FolderOf(source); got != want {
 			t.Errorf("the folder of %q is %q", source, got)
 		}
 	}

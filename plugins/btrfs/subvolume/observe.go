@@ -137,13 +137,7 @@ func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem, mounted fun
 	if m.state.holds == nil {
 		m.state.holds = map[kernel.UUID]volume.Holds{}
 	}
-	m.switches = h.Switches()
-	switch there, err := f.Exists(volume.HoldPath); {
-	case err != nil:
-		m.switches = append(m.switches, fmt.Sprintf("%s on the filesystem, which can't be looked at (%v)", volume.HoldPath, err))
-	case there:
-		m.switches = append(m.switches, volume.HoldPath+" on the filesystem")
-	}
+	m.switches = h.SwitchesOn(f)
 	m.observeClock(h)
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,11 +12,8 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 )
 
-// The catalogue's folder, and how the names of its records end.
-const (
-	recordsFolder = volume.StateFolder + "/snapshots"
-	recordSuffix  = ".json"
-)
+// recordsFolder is the catalogue's.
+const recordsFolder = volume.StateFolder + "/snapshots"
 
 // readState reads what .coppice says. An error is one of reading; what is wrong with the content is in the state.
 func readState(f *kernel.Filesystem, l look) (state, error) {
@@ -39,7 +35,7 @@ func readState(f *kernel.Filesystem, l look) (state, error) {
 	defer dir.Close()
 	names := []string{l.record}
 	if l.catalogue {
-		if names, err = recordNames(dir); err != nil {
+		if names, err = volume.RecordNames(dir); err != nil {
 			return s, err
 		}
 	}
@@ -87,7 +83,7 @@ func readRecords(dir *kernel.Dir, names []string) []readResult {
 // newestTrusted is the instant of the newest record that was written with a trusted clock, but the one of that name; zero
 // when there is none. It reads as few records as it can: one, mostly.
 func newestTrusted(dir *kernel.Dir, but string) (time.Time, error) {
-	names, err := recordNames(dir)
+	names, err := volume.RecordNames(dir)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -99,26 +95,11 @@ func newestTrusted(dir *kernel.Dir, but string) (time.Time, error) {
 		if err != nil || r.Untrusted != "" || r.TakenBy == adoptedBy || r.TakenBy == receivedBy {
 			continue // one that can't be read proves nothing; one of received snapshots tells of another clock
 		}
-		if stamp, ok := parseStamp(r.Stamp); ok {
+		if stamp, ok := ParseStamp(r.Stamp); ok {
 			return stamp, nil
 		}
 	}
 	return time.Time{}, nil
-}
-
-// recordNames lists the records, sorted. Other files in the folder mean nothing.
-func recordNames(dir *kernel.Dir) ([]string, error) {
-	entries, err := dir.ReadEntries()
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name, recordSuffix) && !strings.HasPrefix(e.Name, kernel.TempPrefix) {
-			names = append(names, e.Name)
-		}
-	}
-	return names, nil
 }
 
 func readRecord(dir *kernel.Dir, name string) (record, error) {

@@ -5,30 +5,11 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
 )
-
-// attributes is the After of a change that creates a subvolume, and the Before of one that deletes it.
-type attributes struct {
-	Source     string    `json:"source,omitempty"` // of a snapshot
-	ParentUUID string    `json:"parent_uuid,omitempty"`
-	ReadOnly   bool      `json:"read_only"`
-	Managed    bool      `json:"managed"`
-	Created    time.Time `json:"created"`
-	Shape
-}
-
-func (a attributes) encode() json.RawMessage {
-	data, err := json.Marshal(a)
-	if err != nil {
-		panic(err) // the year of Created is in the range of RFC 3339, or nothing was planned
-	}
-	return data
-}
 
 // plannedSeq is the transaction of what is not made yet: later than all others.
 const plannedSeq = math.MaxUint64
@@ -237,15 +218,6 @@ func (m *machine) move(from, to string) {
 		pinned[moved(p)] = holds
 	}
 	m.pinned = pinned
-}
-
-// Moved is the Before or After of a change that moves a subvolume.
-func Moved(path string) json.RawMessage {
-	data, err := json.Marshal(Properties{Path: &path})
-	if err != nil {
-		panic(err) // a string
-	}
-	return data
 }
 
 // layFile lays one change of a file or directory.

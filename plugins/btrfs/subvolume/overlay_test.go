@@ -11,7 +11,7 @@ import (
 // What a planned snapshot brings with it, later steps of a preview see as those of a run do: its folders, also where a step
 // in between deletes it, and a writable one as what prune leaves alone.
 func TestPlannedFolders(t *testing.T) {
-	stamp := stampOf(fakeNow)
+	stamp := StampOf(fakeNow)
 	taken, err := planSnapshot(fake().with("root").naming("root"), SnapshotInput{}, "snapshots", "run", fakeNow)
 	if err != nil || len(taken.Changes) != 1 {
 		t.Fatalf("%+v %v", taken.Changes, err)

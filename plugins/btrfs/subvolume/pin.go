@@ -24,7 +24,7 @@ func pinAction(h volume.Host) sdk.Action {
 		Plan: func(ctx context.Context, c *sdk.Call, in PinInput) (sdk.Planned[PinOutput, pinPrivate], error) {
 			hold := volume.Hold{Reason: in.Reason, Who: in.Who, Until: in.Until}
 			if !hold.Until.IsZero() && !hold.Until.After(c.Instant) {
-				return pinPlan{}, sdk.InvalidInput("/until", "%s is over already", moment(hold.Until))
+				return pinPlan{}, sdk.InvalidInput("/until", "%s is over already", volume.Moment(hold.Until))
 			}
 			m, err := observePins(ctx, h, c, in.Target, in.Subvolumes)
 			if err != nil {

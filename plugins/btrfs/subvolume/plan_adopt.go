@@ -90,7 +90,7 @@ func planAdopt(m *machine, in AdoptInput, into, folder string, instant time.Time
 	}
 	slices.SortFunc(a.planned.Outputs.Left, func(a, b LeftSnapshot) int { return cmp.Compare(a.Path, b.Path) })
 	a.planned.Facts = facts
-	a.planned.Private.Filesystem, a.planned.Private.Source, a.planned.Private.Stamp = m.uuid, a.source, stampOf(instant)
+	a.planned.Private.Filesystem, a.planned.Private.Source, a.planned.Private.Stamp = m.uuid, a.source, StampOf(instant)
 	a.planned.Private.Output = a.planned.Outputs
 	return a.planned, nil
 }
@@ -186,7 +186,7 @@ func (a *adopter) unfit(s subvolume) (why string, done bool) {
 	case s.OTime.Unix() <= 0:
 		return "it has no creation time", false
 	case a.m.unsynced == "" && s.OTime.After(a.instant.Add(retention.FutureTolerance)):
-		return "it was created in the future, " + moment(s.OTime), false
+		return "it was created in the future, " + volume.Moment(s.OTime), false
 	}
 	return "", false
 }
@@ -222,7 +222,7 @@ func (a *adopter) adopt(s subvolume) {
 	a.planned.Changes = append(a.planned.Changes, sdk.Change{
 		Kind:     sdk.Update,
 		Resource: a.m.resource(s.Path, s.id()),
-		Summary:  fmt.Sprintf("managed, as a snapshot of %s of %s", a.source, moment(created)),
+		Summary:  fmt.Sprintf("managed, as a snapshot of %s of %s", a.source, volume.Moment(created)),
 		Before:   attributes{ParentUUID: uuidText(s.ParentUUID), ReadOnly: true, Created: created}.encode(),
 		After:    attributes{Source: a.source, ParentUUID: uuidText(s.ParentUUID), ReadOnly: true, Managed: true, Created: created}.encode(),
 	})

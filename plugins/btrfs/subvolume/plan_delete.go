@@ -82,7 +82,7 @@ func planDelete(m *machine, in DeleteInput, into string, instant time.Time) (del
 		planned.Changes = append(planned.Changes, sdk.Change{
 			Kind:     sdk.Delete,
 			Resource: m.resource(s.Path, s.id()),
-			Summary:  "taken " + moment(m.takenAt(s, shown)),
+			Summary:  "taken " + volume.Moment(m.takenAt(s, shown)),
 			Reason:   "named in the playbook",
 			Before: attributes{
 				Source: s.source, ParentUUID: uuidText(s.ParentUUID), ReadOnly: s.ReadOnly, Managed: true, Created: m.takenAt(s, shown),
@@ -155,7 +155,7 @@ func (m *machine) deletable(input string, s subvolume, into string, clock clock)
 	case s.unmanaged != "":
 		return volume.Invalid(input, "coppice deletes only snapshots that it took itself; \"btrfs subvolume delete\" deletes anything", "%q is no managed snapshot: %s", s.Path, s.unmanaged)
 	case !s.belongs(into):
-		return sdk.InvalidInput(input, "%q is not in the folder %q of its source", s.Path, into+"/"+folderOf(s.source))
+		return sdk.InvalidInput(input, "%q is not in the folder %q of its source", s.Path, into+"/"+FolderOf(s.source))
 	}
 	if all := m.protections(s, clock); len(all) > 0 {
 		return sdk.InvalidInput(input, "%q must stay: %s", s.Path, all[0].words)

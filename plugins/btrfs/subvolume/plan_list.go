@@ -33,7 +33,7 @@ func planList(m *machine, under string, countOnly bool) sdk.Planned[ListOutput, 
 			Managed:    s.managed(),
 		})
 	}
-	planned.Summary = count(planned.Outputs.Count, "subvolume")
+	planned.Summary = volume.Count(planned.Outputs.Count, "subvolume")
 	if countOnly {
 		return planned
 	}
@@ -48,14 +48,6 @@ func planList(m *machine, under string, countOnly bool) sdk.Planned[ListOutput, 
 			volume.Warn("", "a record of the catalogue can't be read, so its snapshots are not shown as managed: %v", err))
 	}
 	return planned
-}
-
-// count is a number with its noun.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // uuidText is "" for the zero UUID.

@@ -121,7 +121,7 @@ func planPinOf(m *machine, planned *pinPlan, s subvolume, instant time.Time, hol
 		after = before.With(*hold)
 		change.Summary = "pinned by " + who
 		if !hold.Until.IsZero() {
-			change.Summary += " until " + moment(hold.Until)
+			change.Summary += " until " + volume.Moment(hold.Until)
 		}
 		change.Reason = hold.Reason
 	default:

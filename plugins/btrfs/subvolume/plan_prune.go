@@ -39,7 +39,7 @@ func pruneSources(m *machine, into string) []pruneSource {
 	found := map[string]pruneSource{}
 	add := func(name, input string) {
 		if _, known := found[name]; !known {
-			found[name] = pruneSource{name: name, folder: into + "/" + folderOf(name), input: input}
+			found[name] = pruneSource{name: name, folder: into + "/" + FolderOf(name), input: input}
 		}
 	}
 	for i, s := range m.sources {
@@ -49,7 +49,7 @@ func pruneSources(m *machine, into string) []pruneSource {
 	}
 	if len(m.sources) == 0 {
 		m.state.catalogue.members(func(known member) {
-			if volume.ParentOf(known.Path) == into+"/"+folderOf(known.Source) || known.Adopted && volume.Inside(into, known.Path) {
+			if volume.ParentOf(known.Path) == into+"/"+FolderOf(known.Source) || known.Adopted && volume.Inside(into, known.Path) {
 				add(known.Source, "")
 			}
 		})
@@ -278,7 +278,7 @@ func (p *pruner) ends(sub subvolume, v retention.Verdict, blocked string) string
 	case !v.Keep || blocked != "":
 		return ""
 	case !v.Until.IsZero():
-		return ", until " + moment(v.Until)
+		return ", until " + volume.Moment(v.Until)
 	case v.Replaced:
 		return ", until replaced"
 	case len(p.m.state.holds[sub.UUID]) > 0 && endOf(p.m.state.holds[sub.UUID]).IsZero():
@@ -293,7 +293,7 @@ func (p *pruner) delete(s pruneSource, sub subvolume, v retention.Verdict) {
 	p.planned.Changes = append(p.planned.Changes, sdk.Change{
 		Kind:     sdk.Delete,
 		Resource: p.m.resource(sub.Path, sub.id()),
-		Summary:  "taken " + moment(v.Time),
+		Summary:  "taken " + volume.Moment(v.Time),
 		Reason:   why,
 		Before: attributes{
 			Source: s.name, ParentUUID: uuidText(sub.ParentUUID), ReadOnly: sub.ReadOnly, Managed: true, Created: v.Time.UTC(),

@@ -58,7 +58,7 @@ type snapshotPlanner struct {
 }
 
 func planSnapshot(m *machine, in SnapshotInput, into, run string, instant time.Time) (snapshotPlan, error) {
-	p := &snapshotPlanner{m: m, in: in, into: into, run: run, instant: instant, stamp: stampOf(instant)}
+	p := &snapshotPlanner{m: m, in: in, into: into, run: run, instant: instant, stamp: StampOf(instant)}
 	p.planned.Outputs = SnapshotOutput{Stamp: p.stamp, Snapshots: []TakenSnapshot{}, Missing: []string{}}
 	if err := p.refused(); err != nil {
 		return snapshotPlan{}, err
@@ -96,7 +96,7 @@ func (p *snapshotPlanner) refused() error {
 		case s.missing:
 			continue
 		}
-		folder := folderOf(s.path)
+		folder := FolderOf(s.path)
 		if len(folder) > volume.NameMax {
 			errs = append(errs, sdk.InvalidInput(volume.At("sources", i), "the folder for the snapshots of %q would have a name of %d bytes; %d is the most", s.path, len(folder), volume.NameMax))
 		}
@@ -137,7 +137,7 @@ func (p *snapshotPlanner) source(i int, s source) {
 	if !sub.planned && sub.OTime.Before(p.instant.Add(-coarse)) {
 		fact.UUID = sub.id()
 	}
-	folder := p.into + "/" + folderOf(s.path)
+	folder := p.into + "/" + FolderOf(s.path)
 	dest := folder + "/" + p.stamp
 	taken := TakenSnapshot{Source: s.path, Path: dest}
 	state, err := p.destination(input, folder, dest, s.path, &taken)

@@ -34,7 +34,7 @@ func pruneFake(t *testing.T, m *machine, in PruneInput) prunePlan {
 func TestPlanPrune(t *testing.T) {
 	day := func(n int) sdk.Duration { return sdk.Duration(time.Duration(n) * 24 * time.Hour) }
 	at := func(source string, hours int) string {
-		return "snapshots/" + folderOf(source) + "/" + stampBefore(hours)
+		return "snapshots/" + FolderOf(source) + "/" + stampBefore(hours)
 	}
 	for name, c := range map[string]struct {
 		m    *machine
@@ -135,7 +135,7 @@ func TestPrunePreviewEqualsRun(t *testing.T) {
 }
 
 func TestPlanSnapshot(t *testing.T) {
-	stamp := stampOf(fakeNow)
+	stamp := StampOf(fakeNow)
 	m := fake().with("root", "a/b").naming("root", "a/b", "gone")
 	p, err := planSnapshot(m, SnapshotInput{ReadOnly: true, OnMissing: "skip"}, "snapshots", "run", fakeNow)
 	if err != nil {

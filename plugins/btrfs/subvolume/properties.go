@@ -87,3 +87,6 @@ func Encode(v any) json.RawMessage {
 func UpdateOf(r sdk.Resource, summary string, before, after Properties) sdk.Change {
 	return sdk.Change{Kind: sdk.Update, Resource: r, Summary: summary, Before: Encode(before), After: Encode(after)}
 }
+
+// Moved is the Before or After of a change that moves a subvolume.
+func Moved(path string) json.RawMessage { return Encode(Properties{Path: &path}) }

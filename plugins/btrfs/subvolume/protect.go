@@ -99,7 +99,7 @@ func (s subvolume) taken() time.Time {
 }
 
 // ofThisRun reports whether a snapshot has the stamp of the run that asks.
-func ofThisRun(s subvolume, instant time.Time) bool { return s.Name() == stampOf(instant) }
+func ofThisRun(s subvolume, instant time.Time) bool { return s.Name() == StampOf(instant) }
 
 // valid reports whether a snapshot counts as one that something can be restored from: its creation time can be true, as
 // package retention sees it.

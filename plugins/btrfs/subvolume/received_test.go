@@ -32,7 +32,7 @@ func TestJudgeReceived(t *testing.T) {
 	}
 	m.subvolumes = []subvolume{{Subvolume: good}}
 	m.settle()
-	if got := m.takenAt(m.subvolumes[0], clock{Now: time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC), Trusted: true}); stampOf(got) != stamp {
+	if got := m.takenAt(m.subvolumes[0], clock{Now: time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC), Trusted: true}); StampOf(got) != stamp {
 		t.Errorf("taken at %v", got)
 	}
 	if _, err := decodeRecord(encodeRecord(record{Stamp: stamp, Members: []member{{Path: "a", Source: "a", Received: origin}}})); err == nil {

@@ -52,12 +52,12 @@ func snapshotAction(h volume.Host) sdk.Action {
 // observeForSnapshot looks at what the plan is about alone: with thousands of snapshots a look at all of them would take
 // longer than the rest of it.
 func observeForSnapshot(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *sdk.Call, in SnapshotInput, into string) (*machine, error) {
-	stamp := stampOf(c.Instant)
+	stamp := StampOf(c.Instant)
 	sources := observeSources(f, "sources", in.Sources)
 	things := []string{into}
 	for _, s := range sources {
 		if s.problem == nil && !s.missing {
-			folder := into + "/" + folderOf(s.path)
+			folder := into + "/" + FolderOf(s.path)
 			things = append(things, s.path, folder, folder+"/"+stamp)
 		}
 	}

@@ -5,7 +5,10 @@
 //
 // Each action is one file that puts together what the others have: schema.go has the inputs and outputs; observe*.go
 // reads the machine into one value; overlay.go lays the changes of earlier steps over it; plan_*.go decides and is pure;
-// apply_*.go writes. view.go shows the machine to the actions of package layout; properties.go is what their changes say.
+// apply_*.go writes.
+//
+// The actions of other packages see the machine through a View: view*.go. What their changes say, so that later steps of a preview
+// understand them, is in properties.go and attributes.go.
 package subvolume
 
 import (

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
+	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -47,9 +48,9 @@ func (m *machine) believe(input string, instant, newest time.Time, what string) 
 	case newest.IsZero():
 		c.Trusted = true
 	case instant.Before(newest.Add(-behindNewest)):
-		c.Why = fmt.Sprintf("it says %s, but %s at %s", moment(instant), what, moment(newest))
+		c.Why = fmt.Sprintf("it says %s, but %s at %s", volume.Moment(instant), what, volume.Moment(newest))
 	case instant.After(newest.Add(aheadNewest)):
-		c.Why = fmt.Sprintf("it says %s, more than a year after %s at %s", moment(instant), what, moment(newest))
+		c.Why = fmt.Sprintf("it says %s, more than a year after %s at %s", volume.Moment(instant), what, volume.Moment(newest))
 	default:
 		c.Trusted = true
 	}

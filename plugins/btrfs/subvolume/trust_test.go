@@ -18,12 +18,12 @@ import (
 // doubted adds a snapshot that was taken while the clock could not be believed
 // and said at, as the seq-th snapshot of all.
 func (m *machine) doubted(source string, at time.Time, seq uint64) *machine {
-	path := "snapshots/" + folderOf(source) + "/" + stampOf(at)
+	path := "snapshots/" + FolderOf(source) + "/" + StampOf(at)
 	m.with(path)
 	s, _ := m.at(path)
 	m.change(path, func(s *subvolume) { s.ReadOnly, s.OTime, s.OTransID = true, at.Add(time.Second), seq })
-	m.state.catalogue.add(fmt.Sprintf("%s-doubted.json", stampOf(at)), record{
-		Run: "earlier", Stamp: stampOf(at), Untrusted: "the system clock is not synchronised",
+	m.state.catalogue.add(fmt.Sprintf("%s-doubted.json", StampOf(at)), record{
+		Run: "earlier", Stamp: StampOf(at), Untrusted: "the system clock is not synchronised",
 		Members: []member{{Path: path, Source: source, UUID: s.UUID}},
 	})
 	m.settle()
@@ -86,7 +86,7 @@ func TestDeadClock(t *testing.T) {
 	}
 	at := fakeNow.Add(time.Hour)
 	m.taken("root", -1) // one with a trusted clock, after them
-	m.change("snapshots/root/"+stampOf(at), func(s *subvolume) { s.OTransID = 300000 })
+	m.change("snapshots/root/"+StampOf(at), func(s *subvolume) { s.OTransID = 300000 })
 	if got := deletes(t, m, monthOld, at.Add(time.Hour)); len(got) != 0 {
 		t.Errorf("an hour after the next trusted one: %v", got)
 	}

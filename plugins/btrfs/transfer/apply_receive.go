@@ -27,14 +27,11 @@ func applyReceive(ctx context.Context, h volume.Host, c *sdk.Call, in ReceiveInp
 	}
 	planned := out.Received
 	out.Received = []ReceivedSnapshot{}
-	f, err := volume.Open(ctx, in.Target)
+	f, err := volume.OpenPlanned(ctx, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}
 	defer f.Close()
-	if f.UUID().String() != private.Filesystem {
-		return out, volume.Drifted("%s is btrfs %v now, and was %s", in.Filesystem, f.UUID(), private.Filesystem)
-	}
 	p := &volumePlace{h: patient(h), f: f, folder: private.Into, log: c.Logf}
 	if all := slices.Concat(private.Remnants, private.Records); len(all) > 0 {
 		gone, err := p.clean(ctx, all)

@@ -75,12 +75,9 @@ func (s *sender) open(ctx context.Context) error {
 	if bad != nil {
 		return bad
 	}
-	f, err := volume.Open(ctx, s.in.Target)
+	f, err := volume.OpenPlanned(ctx, s.in.Target, s.private.Filesystem)
 	if err != nil {
 		return err
-	}
-	if f.UUID().String() != s.private.Filesystem {
-		return errors.Join(volume.Drifted("%s is btrfs %v now, and was %s", s.in.Filesystem, f.UUID(), s.private.Filesystem), f.Close())
 	}
 	p, err := opener{h: s.h, log: s.c.Logf}.open(ctx, to, s.in, f.UUID())
 	if err != nil {
@@ -153,11 +150,6 @@ func (s *sender) queue(ctx context.Context, q queue, planned []SentSnapshot) err
 
 // hold moves the holds on both sides to a snapshot that both have.
 func (s *sender) hold(ctx context.Context, q queue, id, origin kernel.UUID) error {
-	who := holder(s.in)
-	h := volume.Hold{Who: who, Reason: "newest common snapshot with " + who}
-	if s.in.HoldFor > 0 {
-		h.Until = s.c.Instant.UTC().Add(time.Duration(s.in.HoldFor)).Truncate(time.Second)
-	}
 	unlock, err := volume.LockNames(ctx, patient(s.h), s.f)
 	if err != nil {
 		return err
@@ -166,7 +158,7 @@ func (s *sender) hold(ctx context.Context, q queue, id, origin kernel.UUID) erro
 	for _, it := range q.Items {
 		release = append(release, it.UUID)
 	}
-	err = moveHold(s.f, id, release, h)
+	err = moveHold(s.f, id, release, commonHold(s.in, s.c.Instant))
 	unlock()
 	if err != nil {
 		return err

@@ -56,11 +56,7 @@ func makeClaim(f *kernel.Filesystem, name string, c claim) (*os.File, error) {
 	if _, err := f.MkdirAll(claimsFolder, 0o700); err != nil {
 		return nil, err
 	}
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	if err := f.WriteFileAtomic(claimsFolder+"/"+name, append(data, '\n'), 0o600); err != nil {
+	if err := volume.WriteRecord(f, claimsFolder+"/"+name, c); err != nil {
 		return nil, err
 	}
 	// Whoever plans may look whether it is locked at this very moment.

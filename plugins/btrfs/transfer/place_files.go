@@ -84,7 +84,7 @@ func readFiles(dir string) (all []manifest, needs map[kernel.UUID]int, remnants 
 	described := map[string]bool{}
 	for _, e := range entries {
 		stamp, ok := strings.CutSuffix(e.Name(), manifestSuffix)
-		if _, strict := subvolume.StampTime(stamp); !ok || !strict {
+		if _, strict := subvolume.ParseStamp(stamp); !ok || !strict {
 			continue
 		}
 		described[stamp] = true
@@ -102,7 +102,7 @@ func readFiles(dir string) (all []manifest, needs map[kernel.UUID]int, remnants 
 		if !partial {
 			stamp, whole = strings.CutSuffix(e.Name(), streamSuffix)
 		}
-		if _, strict := subvolume.StampTime(stamp); !strict || !e.Type().IsRegular() || !partial && (!whole || described[stamp]) {
+		if _, strict := subvolume.ParseStamp(stamp); !strict || !e.Type().IsRegular() || !partial && (!whole || described[stamp]) {
 			continue
 		}
 		if lock, err := lockFile(path, unix.LOCK_SH); err == nil {

@@ -56,15 +56,19 @@ func (p *volumePlace) observe(ctx context.Context, q query) (content, error) {
 	if err != nil {
 		return c, volume.Explain("", err)
 	}
-	shelf, err := subvolume.ReadShelf(ctx, p.h, p.f, nil)
+	v, err := observe(ctx, p.h, p.f, nil)
 	if err != nil {
 		return c, err
 	}
-	c.ReadOnly = shelf.ReadOnly()
-	if around, sealed := shelf.Sealed(p.folder); sealed {
-		return c, volume.Refuse("choose another folder", "the folder %q lies in the subvolume %q, which is read-only", p.folder, around)
+	c.ReadOnly = v.ReadOnly()
+	if around, is := v.Around(p.folder); is && around.ReadOnly {
+		return c, volume.Refuse("choose another folder", "the folder %q lies in the subvolume %q, which is read-only", p.folder, around.Path)
 	}
-	byPath, err := p.copies(&c, q, shelf.All())
+	all := make([]kernel.Subvolume, len(v.All()))
+	for i, s := range v.All() {
+		all[i] = s.Subvolume
+	}
+	byPath, err := p.copies(&c, q, all)
 	if err != nil {
 		return c, err
 	}
@@ -72,19 +76,17 @@ func (p *volumePlace) observe(ctx context.Context, q query) (content, error) {
 		c.Remnants = append(c.Remnants, remnant{Path: claimed.path(), UUID: byPath[claimed.path()].UUID, Note: name})
 	}
 	slices.SortFunc(c.Remnants, func(a, b remnant) int { return cmp.Compare(a.Path, b.Path) })
-	if on := p.h.Switches(); len(on) > 0 {
+	if on := p.h.SwitchesOn(p.f); len(on) > 0 {
 		c.Switch = on[0]
-	} else if there, err := p.f.Exists(volume.HoldPath); err != nil || there {
-		c.Switch = volume.HoldPath + " on the filesystem"
 	}
 	return c, nil
 }
 
 // copies looks into the folders of sources. all are the subvolumes that there are, which it returns by their paths.
 func (p *volumePlace) copies(c *content, q query, all []kernel.Subvolume) (map[string]kernel.Subvolume, error) {
-	holds, unreadable := volume.ReadHolds(p.f)
-	if len(unreadable) > 0 {
-		return nil, volume.Refuse("correct or remove it", "a hold can't be read: %v", unreadable[0])
+	holds, err := readHolds(p.f)
+	if err != nil {
+		return nil, err
 	}
 	byPath := make(map[string]kernel.Subvolume, len(all))
 	for _, s := range all {
@@ -348,29 +350,4 @@ func uuidsOf(all []replica) []kernel.UUID {
 		ids[i] = r.UUID
 	}
 	return ids
-}
-
-// moveHold puts a hold on a snapshot, then takes those of the same holder from others. The caller holds the lock on names.
-func moveHold(f *kernel.Filesystem, to kernel.UUID, from []kernel.UUID, h volume.Hold) error {
-	holds, unreadable := volume.ReadHolds(f)
-	if len(unreadable) > 0 {
-		return volume.Refuse("correct or remove it", "a hold can't be read: %v", unreadable[0])
-	}
-	if _, err := volume.MakeState(f); err != nil {
-		return volume.Explain("", err)
-	}
-	if now, held := holds[to].Of(h.Who); !held || now != h {
-		if err := volume.WriteHolds(f, to, holds[to].With(h)); err != nil {
-			return volume.Explain("", err)
-		}
-	}
-	for _, id := range from {
-		if _, held := holds[id].Of(h.Who); id == to || !held {
-			continue
-		}
-		if err := volume.WriteHolds(f, id, holds[id].Without(h.Who)); err != nil {
-			return volume.Explain("", err)
-		}
-	}
-	return nil
 }

@@ -138,7 +138,7 @@ func (p *receivePlanner) source(source string) *sdk.Error {
 	for _, m := range way {
 		path := p.there.Folder + "/" + folder + "/" + m.Stamp
 		p.planned.Changes = append(p.planned.Changes, sdk.Change{Kind: sdk.Create, Resource: p.resource(path, kernel.UUID{}),
-			Summary: "from " + filepath.Join(string(p.in.From), folder, m.Stamp+streamSuffix), After: subvolume.PlannedCopy(source, m.Stamp)})
+			Summary: "from " + filepath.Join(string(p.in.From), folder, m.Stamp+streamSuffix), After: subvolume.AfterReceive(source, m.Stamp)})
 		p.planned.Unknown = append(p.planned.Unknown, fmt.Sprintf("/received/%d/uuid", len(p.planned.Outputs.Received)))
 		p.planned.Outputs.Received = append(p.planned.Outputs.Received, ReceivedSnapshot{Source: source, Path: path})
 		fact.Send = append(fact.Send, sendFact{Snapshot: m.UUID.String(), Parent: parentFact(m)})

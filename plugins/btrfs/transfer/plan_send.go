@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -31,7 +30,7 @@ type sides struct {
 // shelved is a source with its snapshots, the oldest first.
 type shelved struct {
 	name, folder string
-	snapshots    []subvolume.Snapshot
+	snapshots    []subvolume.Known
 }
 
 // sendPrivate is what Apply does.
@@ -194,8 +193,8 @@ func (p *sendPlanner) source(src shelved) {
 		missing = missing[:p.in.Max]
 	}
 	q := queue{Source: src.name, Folder: src.folder, Hold: -1, HoldCopy: -1}
-	var last *subvolume.Snapshot // what the place has in the end
-	needs := 0                   // how many files that takes
+	var last *subvolume.Known // what the place has in the end
+	needs := 0                // how many files that takes
 	if common >= 0 {
 		last = &src.snapshots[common]
 		needs = copies[last.Origin()].Needs
@@ -226,7 +225,7 @@ func (p *sendPlanner) source(src shelved) {
 }
 
 // refused says why nothing of a source can be sent.
-func (p *sendPlanner) refused(src shelved, common int, missing []subvolume.Snapshot) *sdk.Error {
+func (p *sendPlanner) refused(src shelved, common int, missing []subvolume.Known) *sdk.Error {
 	if len(src.snapshots) == 0 {
 		return volume.Invalid("/sources", "take one first, with btrfs.snapshot", "there are no snapshots of %q in %q", src.name, p.in.Snapshots)
 	}
@@ -243,13 +242,13 @@ func (p *sendPlanner) refused(src shelved, common int, missing []subvolume.Snaps
 }
 
 // taken reports whether something else has the name of a copy.
-func (p *sendPlanner) taken(src shelved, s subvolume.Snapshot) bool {
+func (p *sendPlanner) taken(src shelved, s subvolume.Known) bool {
 	return slices.Contains(p.s.content.Taken[src.folder], s.Name()) ||
 		slices.ContainsFunc(p.s.content.Copies[src.folder], func(r replica) bool { return r.Name == s.Name() && (s.Planned || r.Origin != s.Origin()) })
 }
 
 // send plans one transfer.
-func (p *sendPlanner) send(q *queue, s subvolume.Snapshot, parent *subvolume.Snapshot) sendFact {
+func (p *sendPlanner) send(q *queue, s subvolume.Known, parent *subvolume.Known) sendFact {
 	out := SentSnapshot{Source: q.Source, Snapshot: s.Path, Copy: p.s.content.Folder + "/" + q.Folder + "/" + s.Name()}
 	if p.s.content.Kind == "files" {
 		out.Copy += streamSuffix
@@ -274,26 +273,23 @@ func (p *sendPlanner) send(q *queue, s subvolume.Snapshot, parent *subvolume.Sna
 		}
 	}
 	it.Change = p.change(sdk.Change{Kind: sdk.Create, Resource: p.copyResource(out.Copy, kernel.UUID{}), Summary: summary,
-		After: subvolume.PlannedCopy(q.Source, s.Name())})
+		After: subvolume.AfterReceive(q.Source, s.Name())})
 	p.planned.Outputs.Sent = append(p.planned.Outputs.Sent, out)
 	q.Items = append(q.Items, it)
 	return fact
 }
 
 // named is a snapshot in the facts.
-func (p *sendPlanner) named(s subvolume.Snapshot) string {
-	if taken, ok := subvolume.StampTime(s.Name()); s.Planned || ok && taken.Equal(p.instant.UTC().Truncate(time.Millisecond)) {
+func (p *sendPlanner) named(s subvolume.Known) string {
+	if taken, ok := subvolume.ParseStamp(s.Name()); s.Planned || ok && taken.Equal(p.instant.UTC().Truncate(time.Millisecond)) {
 		return s.Path
 	}
 	return s.UUID.String()
 }
 
 // hold plans what is held in the end: what the next transfer needs, on both sides.
-func (p *sendPlanner) hold(q *queue, src shelved, last subvolume.Snapshot) {
-	hold := volume.Hold{Who: p.s.who, Reason: "newest common snapshot with " + p.s.who}
-	if p.in.HoldFor > 0 {
-		hold.Until = p.instant.UTC().Add(time.Duration(p.in.HoldFor)).Truncate(time.Second)
-	}
+func (p *sendPlanner) hold(q *queue, src shelved, last subvolume.Known) {
+	hold := commonHold(p.in, p.instant)
 	var before *subvolume.HeldSnapshot
 	right := false
 	for i := range src.snapshots {
@@ -349,18 +345,10 @@ func (p *sendPlanner) longEnough(have, want volume.Hold) bool {
 // holdChange says that a hold goes to a snapshot, from another one where there was one.
 func holdChange(scope, what string, before *subvolume.HeldSnapshot, after subvolume.HeldSnapshot) sdk.Change {
 	c := sdk.Change{Kind: sdk.Create, Resource: sdk.Resource{Type: subvolume.HoldType, Scope: scope, Name: after.Path, ID: after.Hold.Who},
-		Summary: what, After: encode(after)}
+		Summary: what, After: subvolume.Encode(after)}
 	if before != nil {
-		c.Kind, c.Before = sdk.Update, encode(*before)
+		c.Kind, c.Before = sdk.Update, subvolume.Encode(*before)
 		c.Summary += ", instead of " + path.Base(before.Path)
 	}
 	return c
-}
-
-func encode(v any) json.RawMessage {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings, UUIDs and times of this century
-	}
-	return data
 }

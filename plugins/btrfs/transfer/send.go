@@ -106,12 +106,12 @@ func lookAndPlan(ctx context.Context, h volume.Host, c *sdk.Call, in SendInput) 
 // observeSource looks at the side of the snapshots.
 func observeSource(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *sdk.Call, in SendInput, folder string) (sides, error) {
 	s := sides{uuid: f.UUID().String(), to: in.To, who: holder(in)}
-	shelf, err := subvolume.ReadShelf(ctx, h, f, c.Prior)
+	v, err := observe(ctx, h, f, c.Prior)
 	if err != nil {
 		return s, err
 	}
-	s.readOnly = shelf.ReadOnly()
-	names, err := shelf.Sources(f, folder, in.Sources)
+	s.readOnly = v.ReadOnly()
+	names, err := v.Sources(folder, in.Sources)
 	if err != nil {
 		return s, err
 	}
@@ -119,13 +119,10 @@ func observeSource(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *
 		return s, volume.Invalid("/snapshots", "take some first, with btrfs.snapshot", "there are no snapshots in %q", folder)
 	}
 	for _, n := range names {
-		s.sources = append(s.sources, shelved{name: n, folder: subvolume.FolderOf(n), snapshots: shelf.Of(n, folder)})
+		s.sources = append(s.sources, shelved{name: n, folder: subvolume.FolderOf(n), snapshots: v.Stamped(n, folder)})
 	}
-	var unreadable []error
-	if s.holds, unreadable = volume.ReadHolds(f); len(unreadable) > 0 {
-		return s, volume.Refuse("correct or remove it", "a hold can't be read: %v", unreadable[0])
-	}
-	return s, nil
+	s.holds, err = readHolds(f)
+	return s, err
 }
 
 // planAbsent is the plan for a target that is not there.

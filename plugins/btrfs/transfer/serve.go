@@ -191,7 +191,7 @@ func (j job) check() error {
 	if j.Folder != subvolume.FolderOf(j.Source) {
 		return fmt.Errorf("the folder of %q is called %q", j.Source, j.Folder)
 	}
-	if _, strict := subvolume.StampTime(j.Stamp); !strict {
+	if _, strict := subvolume.ParseStamp(j.Stamp); !strict {
 		return fmt.Errorf("the snapshot is called %q", j.Stamp)
 	}
 	if j.Origin == (kernel.UUID{}) {

@@ -15,16 +15,29 @@
 // Words:
 //
 //   - Place: where copies are kept: a folder of another btrfs, a folder of stream files, or either of them on another machine.
-//   - Origin: the UUID by which all copies of a snapshot know each other, see subvolume.Snapshot.
+//   - Origin: the UUID by which all copies of a snapshot know each other, see subvolume.Known.
 //   - Copy: a whole, verified snapshot in a place.
 //   - Common: the newest snapshot of a source that is also in the place. The next one is sent as changes to it.
 //   - Remnant: what a transfer that was cut off has left. The next one removes it.
 package transfer
 
 import (
+	"context"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
 )
+
+// observe looks at the subvolumes and the catalogue. Records that can't be used are an error.
+func observe(ctx context.Context, h volume.Host, f *kernel.Filesystem, prior []sdk.Change) (*subvolume.View, error) {
+	v, err := subvolume.Observe(ctx, h, f, subvolume.Look{Catalogue: true, Prior: prior})
+	if err != nil {
+		return nil, err
+	}
+	return v, v.AllRecorded()
+}
 
 // Actions of this package.
 func Actions(h volume.Host) []sdk.Action {

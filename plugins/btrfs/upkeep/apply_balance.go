@@ -31,16 +31,11 @@ func applyBalance(ctx context.Context, h volume.Host, c *sdk.Call, in BalanceInp
 	if err := c.PlannedOutputs(&out); err != nil || !private.Balance {
 		return out, err
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenExclusive(ctx, h, in.Target)
 	if err != nil {
 		return out, err
 	}
-	defer f.Close()
-	unlock, err := volume.LockExclusive(ctx, h, f)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
+	defer release()
 	facts, err := observeBalance(f)
 	if err != nil {
 		return out, err
@@ -152,7 +147,7 @@ func (b *balancer) end(ctx context.Context, out BalanceOutput, failed error) (Ba
 	if failed == nil {
 		b.c.Done(0)
 	}
-	b.c.Summarize("%s relocated, %v reclaimed, %v unallocated", count(out.Relocated, "chunk"), out.Reclaimed, out.Unallocated)
+	b.c.Summarize("%s relocated, %v reclaimed, %v unallocated", volume.Count(out.Relocated, "chunk"), out.Reclaimed, out.Unallocated)
 	if failed == nil && !b.done.GoalMet {
 		b.c.Warn(volume.Warn("delete what is not needed, or add a device; higher numbers in usage may help a little", "%v of btrfs %s are unallocated after the balance, less than the goal of %v",
 			out.Unallocated, b.facts.name(), sdk.Size(b.private.Goal)))
@@ -169,7 +164,7 @@ func (b *balancer) end(ctx context.Context, out BalanceOutput, failed error) (Ba
 func (b *balancer) explain(err error) error {
 	if errors.Is(err, unix.ENOSPC) {
 		return volume.Refuse("free some space first: delete files or snapshots and run btrfs.sync with until_clean, or add a device for a while",
-			"btrfs %s has no room to move even one chunk out of the way: %v unallocated, %s relocated before", b.facts.name(), sdk.Size(b.facts.unallocated), count(b.done.Relocated, "chunk"))
+			"btrfs %s has no room to move even one chunk out of the way: %v unallocated, %s relocated before", b.facts.name(), sdk.Size(b.facts.unallocated), volume.Count(b.done.Relocated, "chunk"))
 	}
 	if errors.Is(err, kernel.ErrCancelled) {
 		return &sdk.Error{Reason: sdk.Busy, Summary: err.Error(), Advice: "\"btrfs balance status\" tells what is left of it"}

@@ -25,16 +25,11 @@ type defragmenter struct {
 
 func applyDefragment(ctx context.Context, h volume.Host, c *sdk.Call, in DefragmentInput, private defragmentPrivate) (DefragmentOutput, error) {
 	d := &defragmenter{c: c, in: in, pace: startPace(0)}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenExclusive(ctx, h, in.Target)
 	if err != nil {
 		return d.out, err
 	}
-	defer f.Close()
-	unlock, err := volume.LockExclusive(ctx, h, f)
-	if err != nil {
-		return d.out, err
-	}
-	defer unlock()
+	defer release()
 	what, err := f.ExclusiveOperation()
 	if err != nil {
 		return d.out, volume.Explain("", err)
@@ -52,9 +47,9 @@ func applyDefragment(ctx context.Context, h volume.Host, c *sdk.Call, in Defragm
 		c.Done(i)
 	}
 	if d.out.Busy > 0 {
-		c.Warn(volume.Warn("", "%s can't be defragmented; the log names them", count(d.out.Busy, "file")))
+		c.Warn(volume.Warn("", "%s can't be defragmented; the log names them", volume.Count(d.out.Busy, "file")))
 	}
-	c.Summarize("%d of %s, %v, from %d extents to %d", d.out.Defragmented, count(d.out.Files, "file"), d.out.Bytes, d.out.ExtentsBefore, d.out.ExtentsAfter)
+	c.Summarize("%d of %s, %v, from %d extents to %d", d.out.Defragmented, volume.Count(d.out.Files, "file"), d.out.Bytes, d.out.ExtentsBefore, d.out.ExtentsAfter)
 	return d.out, nil
 }
 

@@ -55,16 +55,11 @@ func applyScrub(ctx context.Context, h volume.Host, c *sdk.Call, in ScrubInput, 
 	if !private.Scrub {
 		return out, nil
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenExclusive(ctx, h, in.Target)
 	if err != nil {
 		return out, err
 	}
-	defer f.Close()
-	unlock, err := volume.LockExclusive(ctx, h, f)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
+	defer release()
 	facts, err := observeScrub(h, f)
 	if err != nil {
 		return out, err
@@ -215,19 +210,19 @@ func (s *scrubber) verdict(done scrubDone, facts scrubFacts) error {
 	c := done.Counts
 	switch {
 	case c.Corrected > 0 && done.ReadOnly:
-		s.c.Warn(volume.Warn("scrub without read_only", "%s on btrfs %s with a good copy could be corrected", count(c.Corrected, "error"), facts.name()))
+		s.c.Warn(volume.Warn("scrub without read_only", "%s on btrfs %s with a good copy could be corrected", volume.Count(c.Corrected, "error"), facts.name()))
 	case c.Corrected > 0:
-		s.c.Warn(volume.Warn("\"btrfs device stats\" and \"dmesg\" tell the device; it may be failing", "corrected on btrfs %[2]s: %[1]s", count(c.Corrected, "error"), facts.name()))
+		s.c.Warn(volume.Warn("\"btrfs device stats\" and \"dmesg\" tell the device; it may be failing", "corrected on btrfs %[2]s: %[1]s", volume.Count(c.Corrected, "error"), facts.name()))
 	}
 	if c.Super > 0 {
-		s.c.Warn(volume.Warn("the next commit writes them anew; look at the device", "wrong on btrfs %[2]s: %[1]s", count(c.Super, "superblock"), facts.name()))
+		s.c.Warn(volume.Warn("the next commit writes them anew; look at the device", "wrong on btrfs %[2]s: %[1]s", volume.Count(c.Super, "superblock"), facts.name()))
 	}
 	if c.Memory > 0 {
-		s.c.Warn(volume.Warn("scrub again when there is more memory", "not looked at on btrfs %[2]s, for lack of memory: %[1]s", count(c.Memory, "block"), facts.name()))
+		s.c.Warn(volume.Warn("scrub again when there is more memory", "not looked at on btrfs %[2]s, for lack of memory: %[1]s", volume.Count(c.Memory, "block"), facts.name()))
 	}
-	s.c.Summarize("%v checked in %v, %s", sdk.Size(c.Bytes), seconds(done.Seconds), count(c.Corrected+c.Uncorrectable, "error"))
+	s.c.Summarize("%v checked in %v, %s", sdk.Size(c.Bytes), seconds(done.Seconds), volume.Count(c.Corrected+c.Uncorrectable, "error"))
 	if c.Uncorrectable > 0 {
-		return volume.Refuse(findFiles, "%s on btrfs %s can't be corrected: there is no good copy", count(c.Uncorrectable, "error"), facts.name())
+		return volume.Refuse(findFiles, "%s on btrfs %s can't be corrected: there is no good copy", volume.Count(c.Uncorrectable, "error"), facts.name())
 	}
 	return nil
 }
@@ -277,7 +272,7 @@ func (s *scrubber) report(counters []kernel.ScrubCounters) {
 	sum := o.counts()
 	more := ""
 	if n := sum.Corrected + sum.Uncorrectable; n > 0 {
-		more = count(n, "error")
+		more = volume.Count(n, "error")
 	}
 	s.c.Progress(s.pace.progress(int64(sum.Bytes), int64(s.used), more))
 	if time.Since(s.noted) < noteEvery || s.unrecorded != nil {

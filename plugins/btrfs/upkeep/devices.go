@@ -147,9 +147,9 @@ func planDevices(facts devicesFacts, in DeviceErrorsInput, instant time.Time, pl
 	slices.Sort(why)
 	why = append(before, why...)
 	p.Facts = map[string]any{"filesystem": facts.id, "record": next.levels()}
-	p.Summary = count(len(facts.devices), "device") + ", no new errors"
+	p.Summary = volume.Count(len(facts.devices), "device") + ", no new errors"
 	if p.Outputs.Risen || p.Outputs.Missing > 0 {
-		p.Summary = fmt.Sprintf("%s, %d missing", count(len(facts.devices), "device"), p.Outputs.Missing)
+		p.Summary = fmt.Sprintf("%s, %d missing", volume.Count(len(facts.devices), "device"), p.Outputs.Missing)
 	}
 	switch {
 	case next.same(facts.record) || planned:

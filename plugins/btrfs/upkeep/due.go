@@ -35,7 +35,7 @@ func judge(last *time.Time, older time.Duration, instant time.Time, unsynchronis
 		return judged{Due: Due{Due: true}, reason: "never finished so far"}
 	}
 	at := last.UTC()
-	j := judged{Due: Due{Last: &at}, reason: "last finished " + moment(at)}
+	j := judged{Due: Due{Last: &at}, reason: "last finished " + volume.Moment(at)}
 	if older <= 0 {
 		j.Due.Due = true
 		return j
@@ -45,11 +45,11 @@ func judge(last *time.Time, older time.Duration, instant time.Time, unsynchronis
 	switch age := instant.Sub(at); {
 	case age < -clockSlack && unsynchronised != "":
 		w := volume.Warn("wait until something (NTP) has set the clock",
-			"the last one finished %s, which is in the future, and %s; nobody can tell what is due", moment(at), unsynchronised)
+			"the last one finished %s, which is in the future, and %s; nobody can tell what is due", volume.Moment(at), unsynchronised)
 		j.warning = &w
 		j.reason += ", in the future"
 	case age < -clockSlack:
-		w := volume.Warn("", "the last one finished %s by its record, which is in the future: it is not believed", moment(at))
+		w := volume.Warn("", "the last one finished %s by its record, which is in the future: it is not believed", volume.Moment(at))
 		j.warning = &w
 		j.Due.Due = true
 		j.reason += ", in the future"
@@ -57,12 +57,10 @@ func judge(last *time.Time, older time.Duration, instant time.Time, unsynchronis
 		j.Due.Due = true
 		j.reason += fmt.Sprintf(", %v ago, due every %v", sdk.Duration(roughly(age)), sdk.Duration(older))
 	default:
-		j.reason += ", due again " + moment(next)
+		j.reason += ", due again " + volume.Moment(next)
 	}
 	return j
 }
-
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // roughly cuts off what nobody wants to read.
 func roughly(d time.Duration) time.Duration {

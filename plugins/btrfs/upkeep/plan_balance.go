@@ -97,7 +97,7 @@ func planBalance(facts balanceFacts, in BalanceInput, instant time.Time, planned
 	p.Outputs.Due = true
 	p.Private = balancePrivate{Balance: true, Goal: goal, Stages: stages}
 	p.Changes = []sdk.Change{{Kind: sdk.Run, Resource: facts.resource(balanceType), Summary: balanceSummary(in, goal),
-		Reason: fmt.Sprintf("%s; %s to empty", state, count(fit, "chunk"))}}
+		Reason: fmt.Sprintf("%s; %s to empty", state, volume.Count(fit, "chunk"))}}
 	p.Outputs.Last = &instant
 	p.Unknown = []string{"/last", "/considered", "/relocated", "/reclaimed", "/unallocated", "/goal_met"}
 	return p, nil

@@ -67,7 +67,7 @@ func planScrub(facts scrubFacts, in ScrubInput, instant time.Time, planned bool)
 		begun := open.Started
 		p.Private.Resume = &begun
 		fingerprint.Resume, p.Outputs.Resumed = true, true
-		change.Reason += fmt.Sprintf("; goes on with the one begun %s, %v of %v are done", moment(begun), sdk.Size(open.counts().Bytes), sdk.Size(facts.used))
+		change.Reason += fmt.Sprintf("; goes on with the one begun %s, %v of %v are done", volume.Moment(begun), sdk.Size(open.counts().Bytes), sdk.Size(facts.used))
 	}
 	if len(facts.running) > 0 {
 		change.Reason += "; after the scrub that is running now"
@@ -124,7 +124,7 @@ func lastScrub(facts scrubFacts, out *ScrubOutput, planned bool) []sdk.Diagnosti
 		return nil
 	}
 	return []sdk.Diagnostic{volume.Warn(findFiles, "the last scrub of btrfs %s, finished %s, found %s that can't be corrected",
-		facts.name(), moment(last.Finished), count(last.Counts.Uncorrectable, "error"))}
+		facts.name(), volume.Moment(last.Finished), volume.Count(last.Counts.Uncorrectable, "error"))}
 }
 
 func presentDevices(all []kernel.Device) (present []kernel.UUID, missing []kernel.Device) {

@@ -78,10 +78,7 @@ func unwritable(err error) string {
 
 // writeRecord replaces a record durably.
 func writeRecord(f *kernel.Filesystem, name string, r any) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
+	var err error
 	// The folders are made without the lock on names, which somebody may hold for long: twice the same is once.
 	for range 5 {
 		if _, err = volume.MakeState(f); err == nil {
@@ -94,7 +91,7 @@ func writeRecord(f *kernel.Filesystem, name string, r any) error {
 	if err != nil {
 		return err
 	}
-	if err := f.WriteFileAtomic(recordFolder+"/"+name, append(data, '\n'), 0o600); err != nil {
+	if err := volume.WriteRecord(f, recordFolder+"/"+name, r); err != nil {
 		return err
 	}
 	return errors.Join(volume.SyncFolder(f, volume.StateFolder), volume.SyncFolder(f, ""))

@@ -1,7 +1,6 @@
 package upkeep
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -75,12 +74,4 @@ func exclusiveProblem(operation string) (what, advice string) {
 		return "a balance is paused", "finish it with \"btrfs balance resume\", or drop it with \"btrfs balance cancel\""
 	}
 	return "the kernel is at work on another exclusive operation, " + operation, "wait until it is over; \"btrfs device usage\" and \"btrfs replace status\" show how it goes"
-}
-
-// count is as "1 device" and "2 devices".
-func count[N int | uint64](n N, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -67,7 +67,7 @@ func planSync(ctx context.Context, in SyncInput) (sdk.Planned[SyncOutput, sdk.No
 	case err != nil:
 		return p, volume.Explain("", err)
 	case readOnly && in.UntilClean && len(orphans) > 0:
-		return p, n.readOnlyError(fmt.Sprintf("the space of %s can't be freed", count(len(orphans), "deleted subvolume")), "")
+		return p, n.readOnlyError(fmt.Sprintf("the space of %s can't be freed", volume.Count(len(orphans), "deleted subvolume")), "")
 	case readOnly:
 		p.Kept = []sdk.Kept{{Resource: n.resource(syncType), Reason: "read-only: there is nothing to write"}}
 		return p, nil
@@ -75,7 +75,7 @@ func planSync(ctx context.Context, in SyncInput) (sdk.Planned[SyncOutput, sdk.No
 	change := sdk.Change{Kind: sdk.Run, Resource: n.resource(syncType), Summary: "write everything to disk"}
 	if in.UntilClean {
 		change.Summary += ", and wait until the space of deleted subvolumes is free"
-		change.Reason = "not freed yet: " + count(len(orphans), "deleted subvolume")
+		change.Reason = "not freed yet: " + volume.Count(len(orphans), "deleted subvolume")
 	}
 	p.Changes = []sdk.Change{change}
 	p.Facts = map[string]string{"filesystem": n.id}
@@ -147,14 +147,14 @@ func waitClean(ctx context.Context, c *sdk.Call, f *kernel.Filesystem, orphans [
 	for _, h := range holders {
 		held = append(held, fmt.Sprintf("process %d by %s (subvolume %d)", h.PID, h.What, h.Subvolume))
 	}
-	e := volume.Refuse("wait longer; the cleaner is slow on much data, and with quotas", "not freed after %v: %s, and nothing is seen that holds it", sdk.Duration(atMost), count(len(orphans), "deleted subvolume"))
+	e := volume.Refuse("wait longer; the cleaner is slow on much data, and with quotas", "not freed after %v: %s, and nothing is seen that holds it", sdk.Duration(atMost), volume.Count(len(orphans), "deleted subvolume"))
 	if len(held) > 0 {
 		const most = 5
 		text := strings.Join(held[:min(len(held), most)], ", ")
 		if len(held) > most {
 			text += fmt.Sprintf(" and %d more", len(held)-most)
 		}
-		e = volume.Refuse("end those uses", "not freed after %v: %s, held by %s", sdk.Duration(atMost), count(len(orphans), "deleted subvolume"), text)
+		e = volume.Refuse("end those uses", "not freed after %v: %s, held by %s", sdk.Duration(atMost), volume.Count(len(orphans), "deleted subvolume"), text)
 	}
 	return errors.Join(e, holdersErr)
 }

@@ -27,35 +27,27 @@ func ExclusiveKey(id kernel.UUID) string { return keyPrefix + id.String() + excl
 
 // ExclusiveLocks is the Locks hook of the actions that work on the whole filesystem.
 func ExclusiveLocks(ctx context.Context, t Target) ([]sdk.Lock, error) {
-	f, err := Open(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	title := "scrub, balance and defragmentation of btrfs " + f.UUID().String()
-	if label, err := f.Label(); err == nil && label != "" {
-		title += fmt.Sprintf(" (%s)", label)
-	}
-	return []sdk.Lock{{Key: ExclusiveKey(f.UUID()), Title: title}}, nil
+	return locksOf(ctx, t, ExclusiveKey, "scrub, balance and defragmentation")
 }
 
 // LockExclusive takes that lock, unless this process has it for the whole run.
 func LockExclusive(ctx context.Context, h Host, f *kernel.Filesystem) (unlock func(), err error) {
-	if h.Locks.Has(ExclusiveKey(f.UUID())) {
-		return func() {}, nil
+	lock := func(ctx context.Context) (func(), error) { return lockExclusive(ctx, f) }
+	return waitFor(ctx, h, ExclusiveKey(f.UUID()), lock, exclusiveBusy(f.UUID()))
+}
+
+// OpenExclusive opens the filesystem that an action works on, and takes that lock. The caller calls release, which closes the
+// filesystem too.
+func OpenExclusive(ctx context.Context, h Host, t Target) (f *kernel.Filesystem, release func(), err error) {
+	if f, err = Open(ctx, t); err != nil {
+		return nil, nil, err
 	}
-	wait, cancel := context.WithTimeout(ctx, h.LockWait)
-	defer cancel()
-	unlock, err = lockExclusive(wait, f)
-	switch {
-	case err == nil:
-		return unlock, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case errors.Is(err, kernel.ErrBusy):
-		return nil, exclusiveBusy(f.UUID())
+	unlock, err := LockExclusive(ctx, h, f)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
 	}
-	return nil, Explain("", err)
+	return f, func() { unlock(); f.Close() }, nil
 }
 
 func exclusiveBusy(id kernel.UUID) *sdk.Error {

@@ -123,11 +123,7 @@ func WriteHolds(f *kernel.Filesystem, id kernel.UUID, all Holds) error {
 	if len(all) == 1 {
 		content = all[0]
 	}
-	data, err := json.MarshalIndent(content, "", "  ")
-	if err != nil {
-		return err
-	}
-	return f.WriteFileAtomic(path, append(data, '\n'), 0o600)
+	return WriteRecord(f, path, content)
 }
 
 // ReadHoldsOf reads the holds on one snapshot; none without a file.

@@ -51,7 +51,7 @@ func synchronised() (string, error) {
 	return "", nil
 }
 
-// Switches returns the hold Switches of the host that are on, in words. What can't be read counts as on.
+// Switches returns the hold switches of the host that are on, in words. What can't be read counts as on.
 func (h Host) Switches() []string {
 	var on []string
 	switch _, err := os.Lstat(h.HoldFile); {
@@ -68,6 +68,18 @@ func (h Host) Switches() []string {
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		on = append(on, fmt.Sprintf("the kernel command line, which cannot be read (%v)", err))
+	}
+	return on
+}
+
+// SwitchesOn returns those that are on for a filesystem: the host's, and its own.
+func (h Host) SwitchesOn(f *kernel.Filesystem) []string {
+	on := h.Switches()
+	switch there, err := f.Exists(HoldPath); {
+	case err != nil:
+		on = append(on, fmt.Sprintf("%s on the filesystem, which can't be looked at (%v)", HoldPath, err))
+	case there:
+		on = append(on, HoldPath+" on the filesystem")
 	}
 	return on
 }

@@ -12,14 +12,8 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-// Keys of locks are "btrfs:UUID:names" and "btrfs:UUID:exclusive".
-const (
-	keyPrefix = "btrfs:"
-	namesPart = ":names"
-)
-
-// NamesKey is the key of the lock on the names of a filesystem.
-func NamesKey(id kernel.UUID) string { return keyPrefix + id.String() + namesPart }
+// keyPrefix begins the keys of locks: "btrfs:UUID:names" and "btrfs:UUID:exclusive".
+const keyPrefix = "btrfs:"
 
 // sendPart is in the keys of locks on sending: "btrfs:UUID:send:HOLDER". The runner's own lock is all that there is of them: it
 // keeps two runs of this machine from sending the same, and more would not harm, only be for nothing.
@@ -130,4 +124,38 @@ func take(ctx context.Context, key string) (release func(), err error) {
 		unlock()
 		f.Close()
 	}, nil
+}
+
+// locksOf is what a Locks hook returns for one lock on a filesystem. what says in words what it is on.
+func locksOf(ctx context.Context, t Target, key func(kernel.UUID) string, what string) ([]sdk.Lock, error) {
+	f, err := Open(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	title := what + " of btrfs " + f.UUID().String()
+	if label, err := f.Label(); err == nil && label != "" {
+		title += fmt.Sprintf(" (%s)", label)
+	}
+	return []sdk.Lock{{Key: key(f.UUID()), Title: title}}, nil
+}
+
+// waitFor takes a lock, unless this process has it for the whole run. busy is the error when another process keeps it for longer than
+// a step waits.
+func waitFor(ctx context.Context, h Host, key string, lock func(context.Context) (unlock func(), err error), busy *sdk.Error) (unlock func(), err error) {
+	if h.Locks.Has(key) {
+		return func() {}, nil
+	}
+	wait, cancel := context.WithTimeout(ctx, h.LockWait)
+	defer cancel()
+	unlock, err = lock(wait)
+	switch {
+	case err == nil:
+		return unlock, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, kernel.ErrBusy):
+		return nil, busy
+	}
+	return nil, Explain("", err)
 }

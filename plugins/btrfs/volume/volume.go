@@ -1,11 +1,10 @@
-// Package volume is what every action of the btrfs plugin starts from: the filesystem that its inputs name, opened; the lock
+// Package volume is what every action of the btrfs plugin starts from: the filesystem that its inputs name, opened; the locks
 // on it; what the machine says about its clock and its hold switches; coppice's own folder on the filesystem; paths as
 // inputs give them; and errors in the user's words. It knows no action.
 package volume
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -34,41 +33,31 @@ func Open(ctx context.Context, t Target) (*kernel.Filesystem, error) {
 	return f, nil
 }
 
-// NameLocks is the Locks hook of every writing action.
-func NameLocks(ctx context.Context, t Target) ([]sdk.Lock, error) {
+// OpenPlanned opens the filesystem that a plan was made for, known by its UUID: an input may name another one by now. The caller
+// closes it.
+func OpenPlanned(ctx context.Context, t Target, uuid string) (*kernel.Filesystem, error) {
 	f, err := Open(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	title := "names of btrfs " + f.UUID().String()
-	if label, err := f.Label(); err == nil && label != "" {
-		title += fmt.Sprintf(" (%s)", label)
+	if f.UUID().String() != uuid {
+		f.Close()
+		return nil, Drifted("%s is btrfs %v now, and was %s", t.Filesystem, f.UUID(), uuid)
 	}
-	return []sdk.Lock{{Key: NamesKey(f.UUID()), Title: title}}, nil
+	return f, nil
 }
 
-// LockNames takes the kernel's lock on the names of the filesystem, unless this process has it for the whole run.
-func LockNames(ctx context.Context, h Host, f *kernel.Filesystem) (unlock func(), err error) {
-	if h.Locks.Has(NamesKey(f.UUID())) {
-		return func() {}, nil
+// OpenLocked is OpenPlanned, and takes the lock on names. The caller calls release, which closes the filesystem too.
+func OpenLocked(ctx context.Context, h Host, t Target, uuid string) (f *kernel.Filesystem, release func(), err error) {
+	if f, err = OpenPlanned(ctx, t, uuid); err != nil {
+		return nil, nil, err
 	}
-	wait, cancel := context.WithTimeout(ctx, h.LockWait)
-	defer cancel()
-	unlock, err = f.LockNames(wait)
-	switch {
-	case err == nil:
-		return unlock, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case errors.Is(err, kernel.ErrBusy):
-		return nil, &sdk.Error{
-			Reason:  sdk.Busy,
-			Summary: fmt.Sprintf("the names of btrfs %v are locked by another process since %v", f.UUID(), h.LockWait),
-			Advice:  "wait for the other run, or look for it with \"fuser -v\" on the filesystem's top level",
-		}
+	unlock, err := LockNames(ctx, h, f)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
 	}
-	return nil, Explain("", err)
+	return f, func() { unlock(); f.Close() }, nil
 }
 
 // SyncFolder makes the names in a folder durable. For a new subvolume it makes the kernel commit.
