@@ -14,16 +14,11 @@ func applyCreate(ctx context.Context, h volume.Host, c *sdk.Call, in CreateInput
 	if !private.Create {
 		return out, nil
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}
-	defer f.Close()
-	unlock, err := volume.LockNames(ctx, h, f)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
+	defer release()
 	made, err := f.CreateSubvolume(private.Path)
 	if errors.Is(err, kernel.ErrExists) {
 		return existing(f, out)

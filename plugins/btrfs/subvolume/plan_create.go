@@ -10,9 +10,10 @@ import (
 
 // createPrivate is what Apply makes: nothing if Create is false.
 type createPrivate struct {
-	Path   string
-	Create bool
-	UUID   sdk.UUID // of the one that exists
+	Filesystem string
+	Path       string
+	Create     bool
+	UUID       sdk.UUID // of the one that exists
 }
 
 type createFacts struct {
@@ -24,7 +25,7 @@ type createFacts struct {
 func planCreate(m *machine, path string, instant time.Time) (sdk.Planned[CreateOutput, createPrivate], error) {
 	planned := sdk.Planned[CreateOutput, createPrivate]{
 		Outputs: CreateOutput{Path: path},
-		Private: createPrivate{Path: path},
+		Private: createPrivate{Filesystem: m.uuid, Path: path},
 		Facts:   createFacts{Filesystem: m.uuid, Path: path},
 	}
 	const input = "/subvolume"

@@ -31,7 +31,7 @@ func applyBalance(ctx context.Context, h volume.Host, c *sdk.Call, in BalanceInp
 	if err := c.PlannedOutputs(&out); err != nil || !private.Balance {
 		return out, err
 	}
-	f, release, err := volume.OpenExclusive(ctx, h, in.Target)
+	f, release, err := volume.OpenExclusive(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}

@@ -25,7 +25,7 @@ type defragmenter struct {
 
 func applyDefragment(ctx context.Context, h volume.Host, c *sdk.Call, in DefragmentInput, private defragmentPrivate) (DefragmentOutput, error) {
 	d := &defragmenter{c: c, in: in, pace: startPace(0)}
-	f, release, err := volume.OpenExclusive(ctx, h, in.Target)
+	f, release, err := volume.OpenExclusive(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return d.out, err
 	}

@@ -55,7 +55,7 @@ func applyScrub(ctx context.Context, h volume.Host, c *sdk.Call, in ScrubInput, 
 	if !private.Scrub {
 		return out, nil
 	}
-	f, release, err := volume.OpenExclusive(ctx, h, in.Target)
+	f, release, err := volume.OpenExclusive(ctx, h, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}

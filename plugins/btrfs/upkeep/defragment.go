@@ -11,7 +11,10 @@ import (
 )
 
 // defragmentPrivate is what Apply does: the paths, clean.
-type defragmentPrivate struct{ Paths []string }
+type defragmentPrivate struct {
+	Filesystem string
+	Paths      []string
+}
 
 // place is what is at a path.
 type place struct {
@@ -124,6 +127,7 @@ func planDefragment(n named, places []place, readOnly bool, in DefragmentInput) 
 		}
 		p.Changes = append(p.Changes, sdk.Change{Kind: sdk.Run, Resource: sdk.Resource{Type: defragmentType, Scope: n.id, Name: name}, Summary: what})
 	}
+	p.Private.Filesystem = n.id
 	p.Facts = map[string]string{"filesystem": n.id, "paths": strings.Join(p.Private.Paths, "\x00")}
 	p.Unknown = []string{"/files", "/defragmented", "/bytes", "/shared", "/busy", "/nested", "/extents_before", "/extents_after"}
 	return p, nil

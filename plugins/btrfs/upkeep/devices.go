@@ -14,7 +14,10 @@ import (
 )
 
 // deviceErrorsPrivate is the record that Apply writes; nil: none.
-type deviceErrorsPrivate struct{ Record *devicesRecord }
+type deviceErrorsPrivate struct {
+	Filesystem string
+	Record     *devicesRecord
+}
 
 // devicesFacts is what a decision about devices rests on.
 type devicesFacts struct {
@@ -54,7 +57,7 @@ func deviceErrorsAction(volume.Host) sdk.Action {
 			if err := c.PlannedOutputs(&out); err != nil || private.Record == nil {
 				return out, err
 			}
-			f, err := volume.Open(ctx, in.Target)
+			f, err := volume.OpenPlanned(ctx, in.Target, private.Filesystem)
 			if err != nil {
 				return out, err
 			}
@@ -159,7 +162,7 @@ func planDevices(facts devicesFacts, in DeviceErrorsInput, instant time.Time, pl
 	case facts.readOnly:
 		return p, nil
 	}
-	p.Private.Record = &next
+	p.Private = deviceErrorsPrivate{Filesystem: facts.id, Record: &next}
 	p.Changes = []sdk.Change{{Kind: sdk.Update, Resource: facts.resource(devicesType), Summary: "note which errors are known", Reason: strings.Join(why, "; ")}}
 	return p, nil
 }

@@ -14,9 +14,10 @@ import (
 
 // balancePrivate is what Apply does: nothing if Balance is false.
 type balancePrivate struct {
-	Balance bool
-	Goal    uint64 // raw bytes
-	Stages  []stage
+	Filesystem string
+	Balance    bool
+	Goal       uint64 // raw bytes
+	Stages     []stage
 }
 
 // stage relocates chunks of one kind that are used less than so many percent.
@@ -95,7 +96,7 @@ func planBalance(facts balanceFacts, in BalanceInput, instant time.Time, planned
 		return p, err
 	}
 	p.Outputs.Due = true
-	p.Private = balancePrivate{Balance: true, Goal: goal, Stages: stages}
+	p.Private = balancePrivate{Filesystem: facts.id, Balance: true, Goal: goal, Stages: stages}
 	p.Changes = []sdk.Change{{Kind: sdk.Run, Resource: facts.resource(balanceType), Summary: balanceSummary(in, goal),
 		Reason: fmt.Sprintf("%s; %s to empty", state, volume.Count(fit, "chunk"))}}
 	p.Outputs.Last = &instant

@@ -12,10 +12,11 @@ import (
 
 // scrubPrivate is what Apply does: nothing if Scrub is false.
 type scrubPrivate struct {
-	Scrub   bool
-	Devices []kernel.UUID
-	Resume  *time.Time // when the scrub was begun that this one goes on with; nil: from the start
-	Used    uint64     // bytes that there are to read, about
+	Filesystem string
+	Scrub      bool
+	Devices    []kernel.UUID
+	Resume     *time.Time // when the scrub was begun that this one goes on with; nil: from the start
+	Used       uint64     // bytes that there are to read, about
 }
 
 // scrubFingerprint is the part of the facts that the decision used.
@@ -62,7 +63,7 @@ func planScrub(facts scrubFacts, in ScrubInput, instant time.Time, planned bool)
 		p.Diagnostics = append(p.Diagnostics, volume.Warn("Linux 5.14 or newer with /sys is needed; leave speed_max out", "the speed of a scrub can't be limited here"))
 	}
 	change := sdk.Change{Kind: sdk.Run, Resource: facts.resource(scrubType), Summary: scrubSummary(facts, in, len(present)), Reason: j.reason}
-	p.Private = scrubPrivate{Scrub: true, Devices: present, Used: facts.used}
+	p.Private = scrubPrivate{Filesystem: facts.id, Scrub: true, Devices: present, Used: facts.used}
 	if open := facts.record.Open; open.resumable(in, instant) {
 		begun := open.Started
 		p.Private.Resume = &begun

@@ -25,7 +25,10 @@ type trimDone struct {
 	Bytes    uint64    `json:"bytes"`
 }
 
-type trimPrivate struct{ Trim bool }
+type trimPrivate struct {
+	Filesystem string
+	Trim       bool
+}
 
 // trimFacts is what a decision about a trim rests on.
 type trimFacts struct {
@@ -128,7 +131,7 @@ func planTrim(facts trimFacts, in TrimInput, instant time.Time, planned bool) (s
 	if len(facts.unable) > 0 {
 		p.Diagnostics = append(p.Diagnostics, volume.Warn("", "%s can't discard blocks: only the other devices of btrfs %s are trimmed", strings.Join(facts.unable, ", "), facts.name()))
 	}
-	p.Private.Trim = true
+	p.Private = trimPrivate{Filesystem: facts.id, Trim: true}
 	p.Changes = []sdk.Change{{Kind: sdk.Run, Resource: facts.resource(trimType), Summary: "discard what is not in use", Reason: j.reason}}
 	p.Outputs.Last = &instant
 	p.Unknown = []string{"/bytes", "/last"}
@@ -149,7 +152,7 @@ func applyTrim(ctx context.Context, h volume.Host, c *sdk.Call, in TrimInput, pr
 	if err := c.PlannedOutputs(&out); err != nil || !private.Trim {
 		return out, err
 	}
-	f, err := volume.Open(ctx, in.Target)
+	f, err := volume.OpenPlanned(ctx, in.Target, private.Filesystem)
 	if err != nil {
 		return out, err
 	}

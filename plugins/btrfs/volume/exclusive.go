@@ -36,10 +36,10 @@ func LockExclusive(ctx context.Context, h Host, f *kernel.Filesystem) (unlock fu
 	return waitFor(ctx, h, ExclusiveKey(f.UUID()), lock, exclusiveBusy(f.UUID()))
 }
 
-// OpenExclusive opens the filesystem that an action works on, and takes that lock. The caller calls release, which closes the
+// OpenExclusive is OpenPlanned, and takes that lock. The caller calls release, which closes the
 // filesystem too.
-func OpenExclusive(ctx context.Context, h Host, t Target) (f *kernel.Filesystem, release func(), err error) {
-	if f, err = Open(ctx, t); err != nil {
+func OpenExclusive(ctx context.Context, h Host, t Target, uuid string) (f *kernel.Filesystem, release func(), err error) {
+	if f, err = OpenPlanned(ctx, t, uuid); err != nil {
 		return nil, nil, err
 	}
 	unlock, err := LockExclusive(ctx, h, f)
