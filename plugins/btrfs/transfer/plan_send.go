@@ -145,7 +145,7 @@ func (p *sendPlanner) remnants() {
 
 // removal says that a remnant is removed. It is no deletion: nothing that ever was a snapshot goes.
 func removal(r sdk.Resource) sdk.Change {
-	return sdk.Change{Kind: sdk.Run, Resource: r, Summary: "remove what a transfer that was cut off has left"}
+	return sdk.Change{Kind: sdk.Run, Resource: r, Summary: "remove what a transfer that was cut off has left", After: subvolume.Removed}
 }
 
 // change adds one and returns its index.
