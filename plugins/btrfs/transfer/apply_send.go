@@ -47,6 +47,17 @@ func applySend(ctx context.Context, h volume.Host, c *sdk.Call, in SendInput, pr
 	if err := s.clean(ctx); err != nil {
 		return s.out, err
 	}
+	waiting := s.waiting()
+	if err := s.await(ctx, waiting); err != nil {
+		return s.out, err
+	}
+	defer func() {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+		defer stop()
+		if err := s.await(ctx, nil); err != nil {
+			c.Logf("warn", "what waited to be sent stays held until the next transfer: %v", err)
+		}
+	}()
 	s.estimate(ctx)
 	var errs []error
 	for _, q := range private.Queues {
