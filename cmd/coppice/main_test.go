@@ -80,7 +80,7 @@ func TestScripts(t *testing.T) {
 				return false, fmt.Errorf("unknown condition %q", c)
 			}
 			_, err := exec.LookPath("mkfs.btrfs")
-			return os.Geteuid() == 0 && err == nil || need.Required("btrfs"), nil
+			return need.HasRoot() && err == nil || need.Required("btrfs"), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "btrfs-with": btrfsWith, "btrfs-disk": btrfsDisk, "past": past, "pin-oldest": pinOldest,

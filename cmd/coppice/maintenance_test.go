@@ -129,9 +129,23 @@ func TestMaintenanceOfMonths(t *testing.T) {
 	}
 	// Long ago, so that the records of the virtual time lie in the past of the real one.
 	first := time.Now().UTC().Truncate(24*time.Hour).AddDate(-2, 0, 0).Add(150 * time.Minute)
+	want := map[string][]int{
+		"scrub":   {0, 30, 60, 90},
+		"trim":    {0, 7, 14, 21, 28, 35, 49, 56, 63, 70, 77, 84, 91, 98, 105, 112, 119},
+		"balance": {70},
+	}
+	// Under the race detector, which needs several times as long, most nights on which nothing is due are left out: .ci/test
+	// has them all without.
+	eventful := []int{6, 8, 29, 31, 39, 50, 59, 69, 71, 89, 99, 100, 101, 102, 103, 104}
+	for _, days := range want {
+		eventful = append(eventful, days...)
+	}
 	got := map[string][]int{}
 	failed := []int{}
 	for day := range 120 {
+		if race && !slices.Contains(eventful, day) {
+			continue
+		}
 		switch day {
 		case 40, 41, 42, 43, 44, 45, 46, 47, 48: // switched off
 			continue
@@ -153,11 +167,6 @@ func TestMaintenanceOfMonths(t *testing.T) {
 		if code != 0 {
 			failed = append(failed, day)
 		}
-	}
-	want := map[string][]int{
-		"scrub":   {0, 30, 60, 90},
-		"trim":    {0, 7, 14, 21, 28, 35, 49, 56, 63, 70, 77, 84, 91, 98, 105, 112, 119},
-		"balance": {70},
 	}
 	for step, days := range want {
 		if !slices.Equal(got[step], days) {

@@ -103,8 +103,8 @@ func TestMemoryStaysFlat(t *testing.T) {
 		more   int // MiB
 		ended  int // steps
 	}{
-		{"lines to a pipe", chat(many, "info"), false, nil, 20, 1},
-		{"warnings as JSON", chat(many, "warn"), false, []string{"--json"}, 20, 1},
+		{"lines to a pipe", chat(many, "info"), false, nil, 25, 1},
+		{"warnings as JSON", chat(many, "warn"), false, []string{"--json"}, 25, 1},
 		{"items as JSON", items, false, []string{"--json"}, 40, whole * 5},
 		{"items to a pipe that is closed after a line", items, true, []string{"--verbose"}, 40, whole * 5},
 		{"steps of 5 items to a pipe", steps.String(), false, nil, 75, whole * 5}, // most of it the playbook

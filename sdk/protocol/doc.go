@@ -25,4 +25,4 @@ const MaxMessage = 64 << 20
 
 // Window is how many bytes of messages may be on the way before the other side has to say that it has read some. gRPC's own
 // default is 64 KiB, more of it only after a while of measuring a network that is not there.
-const Window = 4 << 20
+const Window = 1 << 20

@@ -21,6 +21,7 @@ type T interface {
 // can't be removed fails the test. With COPPICE_KEEP=1 it stays, and the test says where.
 func ForTest(t T, o Options) *Filesystem {
 	t.Helper()
+	need.Root(t)
 	f, err := New(o)
 	var missing *MissingError
 	if errors.As(err, &missing) {

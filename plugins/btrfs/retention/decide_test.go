@@ -135,9 +135,9 @@ func TestDecide(t *testing.T) {
 				"b", func(s *Snapshot) { s.Time = time.Unix(0, 0); s.Protected = "mounted" }), want: `
 			keep c: newest, last 1 of 1
 			delete d: no rule keeps it (3d old)
-			keep b: no creation time, mounted
-			keep a: no creation time
-			warning: 2 snapshots such as "b": no creation time; they are kept and not counted`},
+			keep b: no creation time that can be believed, mounted
+			keep a: no creation time that can be believed
+			warning: 2 snapshots such as "b": no creation time that can be believed; they are kept and not counted`},
 		{name: "no or shared identity", policy: Policy{Last: 1}, clock: trusted(noon),
 			snaps: change(change(every(day, 5), "a", func(s *Snapshot) { s.Key = "" }),
 				"c", func(s *Snapshot) { s.Key = "e" }), want: `

@@ -9,7 +9,7 @@ import (
 const (
 	noKey     = "no identity"
 	sharedKey = "identity is not unique"
-	noTime    = "no creation time"
+	noTime    = "no creation time that can be believed"
 	future    = "from the future"
 	noSeq     = "no creation order"
 )

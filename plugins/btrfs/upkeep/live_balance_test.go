@@ -14,6 +14,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/rig"
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // scattered makes files of 20 MiB, and removes all but every so manyth.
@@ -218,7 +219,7 @@ func TestBalanceWithSwap(t *testing.T) {
 	r.Exec("chmod", "600", path)
 	r.Exec("mkswap", path)
 	if out, err := exec.Command("swapon", path).CombinedOutput(); err != nil {
-		t.Skipf("no swap file can be used here: %s", out)
+		need.Missing(t, "swap", fmt.Sprintf("no swap file can be used here: %s", out))
 	}
 	defer r.Exec("swapoff", path)
 	r.scattered(34, 5)

@@ -11,6 +11,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/rig"
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // fragmented writes a file every second block of which was written later.
@@ -108,7 +109,7 @@ func TestDefragmentStopsAndSwap(t *testing.T) {
 	r.Exec("chmod", "600", path)
 	r.Exec("mkswap", path)
 	if out, err := exec.Command("swapon", path).CombinedOutput(); err != nil {
-		t.Skipf("no swap file can be used here: %s", out)
+		need.Missing(t, "swap", fmt.Sprintf("no swap file can be used here: %s", out))
 	}
 	defer r.Exec("swapoff", path)
 	q = r.request("defragment", rig.Inputs{"paths": []string{""}, "compression": "zstd"})

@@ -1,5 +1,6 @@
 // Package need is how a test says what it needs of the machine. Where that is missing the test is skipped, or fails if
-// the environment variable COPPICE_REQUIRE, a list with commas, names it: root, btrfs, sshd, protoc, systemd.
+// the environment variable COPPICE_REQUIRE, a list with commas, names it: root, btrfs, sshd, swap, protoc, systemd. COPPICE_WITHOUT=root
+// leaves out what needs root where the tests run as root: it takes long.
 package need
 
 import (
@@ -27,12 +28,20 @@ func Missing(t T, what, reason string) {
 // Root ends the test unless it runs as root.
 func Root(t T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
+	switch {
+	case os.Geteuid() != 0:
 		Missing(t, "root", "needs root")
+	case !HasRoot():
+		Missing(t, "root", "needs root, and COPPICE_WITHOUT has it")
 	}
 }
 
+// HasRoot reports whether tests that need root can run.
+func HasRoot() bool { return os.Geteuid() == 0 && !names("COPPICE_WITHOUT", "root") }
+
 // Required reports whether COPPICE_REQUIRE names what.
-func Required(what string) bool {
-	return slices.Contains(strings.Split(os.Getenv("COPPICE_REQUIRE"), ","), what)
+func Required(what string) bool { return names("COPPICE_REQUIRE", what) }
+
+func names(variable, what string) bool {
+	return slices.Contains(strings.Split(os.Getenv(variable), ","), what)
 }
