@@ -119,6 +119,23 @@ func TestLayoutInUse(t *testing.T) {
 	rig.Contains(t, rig.Told(p.Diagnostics), `error [failed] /subvolumes/0: files and folders that are in "strict" already`, `error [failed] /subvolumes/1: "same" has mode 0755`)
 }
 
+// A directory with subvolumes in it stays what it is: what is in it can't all be moved into a subvolume.
+func TestLayoutFolder(t *testing.T) {
+	r := newRig(t, loopfs.Options{})
+	r.Create("root")
+	r.Exec("mkdir", "-p", r.FS.Path("snapshots/root"))
+	r.Btrfs("subvolume", "snapshot", "-r", r.FS.Path("root"), r.FS.Path("snapshots/root/one"))
+	in := entries(rig.Inputs{"path": "snapshots", "compression": "zstd"}, rig.Inputs{"path": "new"})
+	p := r.plans("layout", in)
+	rig.Same(t, "changes", rig.Names(p.Changes), []string{"create new"})
+	rig.Same(t, "told", rig.Told(p.Diagnostics),
+		`warning [] /subvolumes/0/path: "snapshots" is a directory with subvolumes in it, and stays one: snapshots can't be moved into a new subvolume (take it out of the list, or give the new subvolume another path)`+"\n")
+	for _, wish := range []rig.Inputs{{"path": "snapshots", "no_cow": true}, {"path": "snapshots", "mode": "0700"}} {
+		r.refused("layout", entries(wish), "stays one", "another path")
+	}
+	r.refused("layout", rig.Inputs{"strict": true, "subvolumes": []rig.Inputs{{"path": "snapshots"}}}, "stays one")
+}
+
 func TestLayoutRefused(t *testing.T) {
 	r := newRig(t, loopfs.Options{})
 	r.Create("a")

@@ -3,6 +3,7 @@ package layout
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,6 +105,10 @@ func planLayout(v *subvolume.View, o observed, all []wanted, strict bool, instan
 // missing plans one that is to be made.
 func (p *layoutPlanner) missing(w wanted, fact *layoutFact) error {
 	if kind, other, err := p.v.Other(w.path); err == nil && other {
+		inside := func(s subvolume.Known) bool { return volume.Inside(w.path, s.Path) }
+		if kind == kernel.EntryDir && slices.ContainsFunc(p.v.All(), inside) {
+			return p.folder(w)
+		}
 		return refuse(w.input+"/path", "move it away, run this again, and move what is in it into the new subvolume", "%q is a %v, not a subvolume", w.path, kind)
 	}
 	if err := p.v.Creatable(w.input+"/path", w.path); err != nil {
@@ -136,6 +141,19 @@ func (p *layoutPlanner) missing(w wanted, fact *layoutFact) error {
 	}, item)
 	p.after[w.path] = to
 	p.planned.Outputs.Created = append(p.planned.Outputs.Created, w.path)
+	return nil
+}
+
+// folder leaves a directory with subvolumes in it alone. To make a subvolume in its place, they would have to be moved, and
+// a read-only one can't be: the kernel refuses it, and it would be a snapshot that coppice has no record of.
+func (p *layoutPlanner) folder(w wanted) error {
+	words := fmt.Sprintf("%q is a directory with subvolumes in it, and stays one: snapshots can't be moved into a new subvolume", w.path)
+	const advice = "take it out of the list, or give the new subvolume another path"
+	if p.strict || w.noCow != nil || w.limited() || w.mode != nil || w.uid != nil || w.gid != nil {
+		return refuse(w.input+"/path", advice, "%s", words)
+	}
+	p.planned.Diagnostics = append(p.planned.Diagnostics, warning(w.input+"/path", advice, "%s", words))
+	p.planned.Outputs.Unchanged = append(p.planned.Outputs.Unchanged, w.path)
 	return nil
 }
 

@@ -83,6 +83,10 @@ func TestReplace(t *testing.T) {
 	if n := strings.Count(rig.Told(p.Diagnostics), "subvolid="); n != 1 {
 		t.Errorf("%s", rig.Told(p.Diagnostics))
 	}
+	r.Create("home")
+	other := r.snapshot(6, "home")[0]
+	p = r.Plan(r.Request(7, "replace", rig.Inputs{"subvolume": "root", "from": other}))
+	rig.Contains(t, rig.Told(p.Diagnostics), `is a snapshot of "home", not of "root" (is it the right one?`)
 	for want, in := range map[string]rig.Inputs{
 		"in its own place":          {"subvolume": "root", "from": "root"},
 		"there is no subvolume":     {"subvolume": "root", "from": "none"},

@@ -160,6 +160,10 @@ func (o *replacing) warnings() []sdk.Diagnostic {
 		}
 		return text
 	}
+	if of := o.from.Source; of != "" && of != o.place {
+		all = append(all, volume.Warn(fmt.Sprintf("is it the right one? \"coppice snapshots list\" shows those of %s", o.place),
+			"%q is a snapshot of %q, not of %q", o.from.Path, of, o.place))
+	}
 	if nested := o.nested(o.old); len(nested) > 0 {
 		all = append(all, volume.Warn("move those that are needed into the new one, or out of either",
 			"%s in %q goes into the archive with it: %s", volume.Count(len(nested), "subvolume"), o.place, names(nested)))

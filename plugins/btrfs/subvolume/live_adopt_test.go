@@ -89,3 +89,26 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("its own: %s", rig.Show(p))
 	}
 }
+
+// A root that was put back has a parent itself. Its snapshots are not taken for those of another source for that, wherever they
+// lie, and what lies in the folder of another source is not either.
+func TestAdoptOfOther(t *testing.T) {
+	r := newRig(t, loopfs.Options{})
+	r.Create("blank", "home")
+	r.Btrfs("subvolume", "snapshot", r.FS.Path("blank"), r.FS.Path("root"))
+	taken := r.snapshot(1, "root").Snapshots[0].Path
+	r.Btrfs("subvolume", "snapshot", "-r", r.FS.Path("root"), r.FS.Path("snapshots/by-hand"))
+	r.Btrfs("subvolume", "snapshot", "-r", r.FS.Path("blank"), r.FS.Path("snapshots/root/by-hand"))
+	for folder, why := range map[string][]LeftSnapshot{
+		"snapshots":      {{"snapshots/by-hand", `it is a snapshot of "root"`}},
+		"snapshots/root": {{taken, `it is a managed snapshot of "root" already`}, {"snapshots/root/by-hand", `it is a snapshot of "root"`}},
+	} {
+		p := r.Plan(r.Request(2, "adopt", rig.Inputs{"source": "home", "folder": folder}))
+		rig.Same(t, "changes", rig.Names(p.Changes), []string{})
+		rig.Same(t, "left", rig.Outputs[AdoptOutput](t, p.Outputs).Left, why)
+	}
+	p := r.Plan(r.Request(2, "adopt", rig.Inputs{"source": "root", "folder": "snapshots/root"}))
+	rig.Same(t, "changes", rig.Names(p.Changes), []string{})
+	p = r.Plan(r.Request(2, "adopt", rig.Inputs{"source": "root", "folder": "snapshots"}))
+	rig.Same(t, "changes", rig.Names(p.Changes), []string{"update snapshots/by-hand"})
+}

@@ -1,6 +1,7 @@
 package subvolume
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"slices"
@@ -10,6 +11,10 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
 )
+
+// Removed is the After of a change that runs and removes a subvolume that never was anything whole: no deletion, but later
+// steps do not find it.
+var Removed = json.RawMessage(`{"removed":true}`)
 
 // plannedSeq is the transaction of what is not made yet: later than all others.
 const plannedSeq = math.MaxUint64
@@ -108,11 +113,10 @@ func (l *layer) lay(c sdk.Change) {
 		l.m.subvolumes = append(l.m.subvolumes, s)
 		l.m.planDirs(s)
 	case sdk.Delete:
-		if i, there := l.meant(c.Resource); there {
-			l.gone[i] = true
-			if l.paths[l.m.subvolumes[i].Path] == i {
-				delete(l.paths, l.m.subvolumes[i].Path)
-			}
+		l.remove(c.Resource)
+	case sdk.Run:
+		if bytes.Equal(c.After, Removed) {
+			l.remove(c.Resource)
 		}
 	case sdk.Update:
 		l.m.overlayHolds(c)
@@ -132,6 +136,18 @@ func (l *layer) lay(c sdk.Change) {
 			l.index()
 			s.ParentID = l.parentOf(*to.Path).ID
 		}
+	}
+}
+
+// remove notes that a subvolume is gone.
+func (l *layer) remove(r sdk.Resource) {
+	i, there := l.meant(r)
+	if !there {
+		return
+	}
+	l.gone[i] = true
+	if l.paths[l.m.subvolumes[i].Path] == i {
+		delete(l.paths, l.m.subvolumes[i].Path)
 	}
 }
 

@@ -40,3 +40,21 @@ func TestPlannedFolders(t *testing.T) {
 		}
 	}
 }
+
+// What a transfer that was cut off has left is gone for later steps where an earlier one removes it; any other change that runs
+// leaves what it is about.
+func TestPlannedRemoval(t *testing.T) {
+	m := fake().with("copies/root/half")
+	there, _ := m.at("copies/root/half")
+	run := sdk.Change{Kind: sdk.Run, Resource: m.resource(there.Path, there.id())}
+	removed := run
+	removed.After = Removed
+	m.overlay([]sdk.Change{run})
+	if _, there := m.at("copies/root/half"); !there {
+		t.Error("it is gone after a change that only runs")
+	}
+	m.overlay([]sdk.Change{removed})
+	if _, there := m.at("copies/root/half"); there {
+		t.Error("it is still there")
+	}
+}

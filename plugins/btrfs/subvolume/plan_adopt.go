@@ -46,6 +46,7 @@ type adopter struct {
 	m       *machine
 	into    string
 	source  string
+	others  map[string]string // the other sources that coppice has snapshots of, by the folder of these
 	instant time.Time
 	planned adoptPlan
 }
@@ -69,6 +70,7 @@ func planAdopt(m *machine, in AdoptInput, into, folder string, instant time.Time
 	default:
 		a.source = s.path
 	}
+	a.knowOthers()
 	chosen, err := a.named(in.Subvolumes)
 	if err == nil && folder != "" {
 		var more []subvolume
@@ -191,13 +193,38 @@ func (a *adopter) unfit(s subvolume) (why string, done bool) {
 	return "", false
 }
 
-// otherSource is the subvolume that one is a snapshot of, if that exists and is neither the source nor a snapshot itself.
+// knowOthers finds the other sources.
+func (a *adopter) knowOthers() {
+	a.others = map[string]string{}
+	add := func(source string) {
+		if source != "" && source != a.source {
+			a.others[a.into+"/"+FolderOf(source)] = source
+		}
+	}
+	a.m.state.catalogue.members(func(known member) { add(known.Source) })
+	for _, s := range a.m.subvolumes {
+		if s.planned {
+			add(s.source)
+		}
+	}
+	delete(a.others, a.into+"/"+FolderOf(a.source)) // two can have the same
+}
+
+// otherSource is the subvolume that one is a snapshot of, if that is known and is not the source: by the folder that it lies in,
+// that of another source, or by its parent. A parent that is a snapshot itself tells nothing, as an earlier root in an archive
+// does not, unless there are snapshots of it: a root that was put back, or made of an empty one, is such a parent.
 func (a *adopter) otherSource(s subvolume) (string, bool) {
+	if other, is := a.others[volume.ParentOf(s.Path)]; is {
+		return other, true
+	}
 	if s.ParentUUID.IsZero() {
 		return "", false
 	}
 	parent, there := a.m.withUUID(s.ParentUUID)
-	if !there || parent.Path == a.source || parent.ReadOnly || !parent.ParentUUID.IsZero() {
+	if !there || parent.Path == a.source || parent.ReadOnly {
+		return "", false
+	}
+	if !parent.ParentUUID.IsZero() && a.others[a.into+"/"+FolderOf(parent.Path)] != parent.Path {
 		return "", false
 	}
 	return parent.Path, true

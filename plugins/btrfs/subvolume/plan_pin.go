@@ -133,7 +133,7 @@ func planPinOf(m *machine, planned *pinPlan, s subvolume, instant time.Time, hol
 		change.Kind = ""
 	}
 	if hold == nil && len(after) > 0 {
-		planned.Diagnostics = append(planned.Diagnostics, volume.Warn("set who to take that one away", "%q stays %s", s.Path, after))
+		planned.Diagnostics = append(planned.Diagnostics, volume.Warn("set who to take that one away: "+after[0].Who, "%q stays %s", s.Path, after))
 	}
 	if s.planned {
 		planned.Unknown = append(planned.Unknown, fmt.Sprintf("/subvolumes/%d/uuid", len(planned.Outputs.Subvolumes)))

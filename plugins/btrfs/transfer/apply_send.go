@@ -47,6 +47,19 @@ func applySend(ctx context.Context, h volume.Host, c *sdk.Call, in SendInput, pr
 	if err := s.clean(ctx); err != nil {
 		return s.out, err
 	}
+	defer func() {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+		defer stop()
+		if err := s.await(ctx, nil); err != nil {
+			c.Logf("warn", "what waited to be sent stays held until the next transfer: %v", err)
+		}
+	}()
+	// On a full disk that fails, and a copy is worth more than that it may have to be begun again.
+	if err := s.await(ctx, s.waiting()); ctx.Err() != nil {
+		return s.out, ctx.Err()
+	} else if err != nil {
+		c.Warn(volume.Warn("", "what waits to be sent may expire meanwhile: %v", err))
+	}
 	s.estimate(ctx)
 	var errs []error
 	for _, q := range private.Queues {

@@ -340,3 +340,31 @@ func TestDamagedFile(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// What waits to be sent is not expired meanwhile, and held no longer than that.
+func TestWaitingIsHeld(t *testing.T) {
+	p := newPair(t)
+	p.Create("root")
+	p.big("root/big", 3)
+	for range 3 {
+		p.take("root")
+	}
+	prune := p.next("prune", rig.Inputs{"last": 1, "clock": "rtc"})
+	if got := len(p.Plan(prune).Changes); got != 2 {
+		t.Fatalf("%d would expire before", got)
+	}
+	meanwhile := make(chan *sdk.Plan, 1)
+	result := p.midway(t.Context(), nil, func() { meanwhile <- p.Plan(prune) })
+	if sdk.HasErrors(result.Diagnostics) {
+		t.Fatalf("%s", rig.Told(result.Diagnostics))
+	}
+	plan := <-meanwhile
+	rig.Same(t, "would expire meanwhile", rig.Names(plan.Changes), []string{})
+	rig.Contains(t, rig.Show(plan.Kept), "waits to be sent to "+p.other.Path("to"))
+	p.sameContents()
+	// The newest is what the next transfer needs, so it does not count as the last one.
+	after := p.Plan(prune)
+	if len(after.Changes) != 1 || strings.Contains(rig.Show(after.Kept), "waits") {
+		t.Errorf("afterwards: %s", rig.Show(after))
+	}
+}

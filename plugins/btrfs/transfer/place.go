@@ -37,12 +37,13 @@ type content struct {
 	Copies   map[string][]replica // by the names of the folders, the oldest first
 	Taken    map[string][]string  // names in the folders that are no copies, sorted
 	Holds    map[string][]replica // those that are held by Who
+	Others   map[string]string    `json:",omitempty"` // by folders: the UUID of another filesystem whose copies are in it
 	Remnants []remnant
 }
 
 func newContent(kind, scope, folder string) content {
 	return content{Kind: kind, Scope: scope, Folder: folder,
-		Copies: map[string][]replica{}, Taken: map[string][]string{}, Holds: map[string][]replica{}}
+		Copies: map[string][]replica{}, Taken: map[string][]string{}, Holds: map[string][]replica{}, Others: map[string]string{}}
 }
 
 // replica is a copy in a place.

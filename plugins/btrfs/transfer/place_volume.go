@@ -117,6 +117,11 @@ func (p *volumePlace) copies(c *content, q query, all []kernel.Subvolume) (map[s
 			if _, held := holds[s.UUID].Of(q.Who); held && q.Who != "" {
 				c.Holds[folder] = append(c.Holds[folder], r)
 			}
+			for _, h := range holds[s.UUID] {
+				if source, sender := strings.CutPrefix(h.Who, senderPrefix); sender && h.Who != q.Who {
+					c.Others[folder] = source
+				}
+			}
 		}
 	}
 	return byPath, nil

@@ -144,7 +144,7 @@ func (p *sendPlanner) remnants() {
 
 // removal says that a remnant is removed. It is no deletion: nothing that ever was a snapshot goes.
 func removal(r sdk.Resource) sdk.Change {
-	return sdk.Change{Kind: sdk.Run, Resource: r, Summary: "remove what a transfer that was cut off has left"}
+	return sdk.Change{Kind: sdk.Run, Resource: r, Summary: "remove what a transfer that was cut off has left", After: subvolume.Removed}
 }
 
 // change adds one and returns its index.
@@ -181,6 +181,9 @@ func (p *sendPlanner) source(src shelved) {
 	}
 	missing := src.snapshots[common+1:]
 	if err := p.refused(src, common, missing); err != nil {
+		if p.s.content.Others[src.folder] != "" && len(src.snapshots) > 0 { // what is there is not for this playbook to expire
+			p.planned.Outputs.Sources = p.planned.Outputs.Sources[:len(p.planned.Outputs.Sources)-1]
+		}
 		fact.Wrong = err.Error()
 		p.planned.Diagnostics = append(p.planned.Diagnostics, volume.ItemError(err))
 		return
@@ -231,6 +234,10 @@ func (p *sendPlanner) refused(src shelved, common int, missing []subvolume.Known
 	}
 	if common >= 0 || len(missing) == 0 || p.in.Full != "first" {
 		return nil
+	}
+	if other := p.s.content.Others[src.folder]; other != "" {
+		return volume.Refuse("give each filesystem a folder of its own; if this one has taken the place of that, set full: allow",
+			"the target has copies of %q of another filesystem, %s, and both would be expired as one", src.name, other)
 	}
 	for _, s := range src.snapshots {
 		if _, held := p.s.holds[s.UUID].Of(p.s.who); held && !s.Planned {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/rig"
 	"github.com/hbohlen/coppice/sdk"
 )
@@ -362,4 +363,25 @@ func TestFolderOfTheServer(t *testing.T) {
 		p.Refuses(p.next("send", p.to(rig.Inputs{"to": "ssh://backup.example" + path, "ssh_config": s.config})), "only targets in")
 	}
 	p.send(rig.Inputs{"to": "ssh://backup.example" + p.other.Path("allowed"), "ssh_config": s.config})
+}
+
+// Two filesystems with sources of the same name do not share a folder unknowingly: the copies of one would expire for those of
+// the other.
+func TestFolderOfAnother(t *testing.T) {
+	p := newPair(t)
+	p.Create("root")
+	p.take("root")
+	p.send(nil)
+	second := &pair{Rig: rig.New(t, loopfs.Options{}, actions), other: p.other, run: 50}
+	second.Create("root")
+	second.take("root")
+	plan := second.Plan(second.next("send", second.to(nil)))
+	rig.Same(t, "changes", rig.Names(plan.Changes), []string{})
+	rig.Contains(t, rig.Told(plan.Diagnostics), "copies of \"root\" of another filesystem", "full: allow")
+	rig.Same(t, "sources", rig.Outputs[SendOutput](t, plan.Outputs).Sources, []string{}) // whose copies a next step may expire
+	second.send(rig.Inputs{"full": "allow"})
+	second.take("root")
+	if _, out := second.send(nil); len(out.Sent) != 1 {
+		t.Errorf("after that: %+v", out)
+	}
 }

@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
@@ -16,7 +17,9 @@ func usageAction(volume.Host) sdk.Action {
 		Description: "Reads how much of a btrfs filesystem is allocated and used. The figures are those of " +
 			"\"btrfs filesystem usage -b\", for every RAID profile. free is an estimate, because the profile of future " +
 			"chunks decides how much fits; free_min is the same at worst. free_ratio is free / (free + data_used): " +
-			"the part that is still free of what the filesystem can hold as data. A missing device is a warning.",
+			"the part that is still free of what the filesystem can hold as data. A missing device is a warning. In a preview " +
+			"after steps that delete subvolumes, how full it will be is known after the run only.",
+		Touches: []string{volume.ResourceType}, // where a step may delete some, only the run can tell
 	}, func(ctx context.Context, c *sdk.Call, in UsageInput) (sdk.Planned[UsageOutput, sdk.None], error) {
 		var planned sdk.Planned[UsageOutput, sdk.None]
 		f, err := volume.Open(ctx, in.Target)
@@ -38,7 +41,10 @@ func usageAction(volume.Host) sdk.Action {
 		}
 		planned.Outputs = usageOutput(f.UUID(), label, usage, len(devices))
 		planned.Summary = fmt.Sprintf("%v free (%.0f %%)", planned.Outputs.Free, 100*planned.Outputs.FreeRatio)
-		if ratio := planned.Outputs.FreeRatio; ratio < in.RequireFree {
+		if c.Virtual == sdk.NotVirtual && deletes(c.Prior, f.UUID().String()) {
+			planned.Unknown = usageOfDeleted
+			planned.Summary = "known after run, " + planned.Summary + " now"
+		} else if ratio := planned.Outputs.FreeRatio; ratio < in.RequireFree {
 			planned.Diagnostics = append(planned.Diagnostics, volume.ItemError(&sdk.Error{Path: "/require_free",
 				Summary: fmt.Sprintf("only %.1f %% of btrfs %v is free, and %.1f %% is required", 100*ratio, f.UUID(), 100*in.RequireFree),
 				Advice:  "delete what is not needed, shorten the retention of snapshots, or add a device"}))
@@ -48,6 +54,16 @@ func usageAction(volume.Host) sdk.Action {
 				"a device of btrfs %v is missing (%v)", f.UUID(), sdk.Size(usage.DeviceMissing)))
 		}
 		return planned, nil
+	})
+}
+
+// usageOfDeleted are the outputs that deleting a subvolume changes.
+var usageOfDeleted = []string{"/used", "/unallocated", "/free", "/free_min", "/free_ratio", "/data_size", "/data_used", "/metadata_size", "/metadata_used"}
+
+// deletes reports whether earlier steps of a preview delete subvolumes of a filesystem.
+func deletes(prior []sdk.Change, scope string) bool {
+	return slices.ContainsFunc(prior, func(c sdk.Change) bool {
+		return c.Kind == sdk.Delete && c.Resource.Type == volume.ResourceType && c.Resource.Scope == scope
 	})
 }
 
