@@ -239,7 +239,7 @@ func TestStoppedScrubGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	digestOf(t, fs) // syncs
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", "--json", "monthly-maintenance", "-i", "filesystem=" + fs.Mount, "-i", "scrub_speed=16MiB"}}
+	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", "--json", "monthly-maintenance", "-i", "filesystem=" + fs.Mount, "-i", "scrub_speed=2MiB"}}
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -154,9 +154,9 @@ func (s *stateDirs) tidy(now time.Time) {
 	if len(s.dirs) == 0 {
 		return
 	}
-	best := s.dirs[0]
-	for _, other := range s.dirs[1:] {
-		_, _ = journal.Move(other, best, s.id(best))
+	best, last := s.dirs[0], s.dirs[len(s.dirs)-1]
+	if last != best { // the one for want of a better, which a start of the machine empties
+		_, _ = journal.Move(last, best, s.id(best))
 	}
 	_, _ = journal.Prune(s.dirs, keepRunsAge, keepRunsCount, now)
 }
