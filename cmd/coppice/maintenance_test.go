@@ -170,6 +170,7 @@ func TestMaintenanceOfAYear(t *testing.T) {
 			if err := os.Remove(m.fs.Path("file")); err != nil { // the next scrub would find it
 				t.Fatal(err)
 			}
+			digestOf(t, m.fs) // until that is on the disk, a scrub reads the file
 		}
 		did, code := m.night(first.AddDate(0, 0, day))
 		for _, step := range did {
