@@ -131,10 +131,7 @@ func TestContainsUnknown(t *testing.T) {
 // Whatever an evaluation with unknown values says, every evaluation with values in their place says too; and where it
 // fails, every one fails.
 func TestUnknownIsSound(t *testing.T) {
-	rounds := 4000
-	if testing.Short() {
-		rounds = 500
-	}
+	const rounds = 4000
 	root := Record(testScope.Names...)
 	known, open, compiled := 0, 0, 0
 	for seed := range rounds {
