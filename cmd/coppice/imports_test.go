@@ -117,6 +117,8 @@ func TestLibrariesBehindOnePackage(t *testing.T) {
 		"github.com/hashicorp/go-hclog":   "sdk runner/host",
 		"github.com/rs/zerolog":           "sdk",
 		"github.com/rogpeppe/go-internal": "",
+		"github.com/coreos/go-systemd":    "plugins/systemd",
+		"github.com/godbus/dbus":          "plugins/systemd",
 	}
 	for _, p := range listPackages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
