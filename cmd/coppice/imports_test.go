@@ -106,19 +106,22 @@ func TestPurity(t *testing.T) {
 // TestLibrariesBehindOnePackage: YAML stays in one package, expr in another: both can then be replaced.
 func TestLibrariesBehindOnePackage(t *testing.T) {
 	behind := map[string]string{
-		"go.yaml.in/yaml/v3":                 "runner/playbook",
-		"github.com/expr-lang/expr":          "runner/expression",
-		"github.com/dennwc/btrfs":            "plugins/btrfs/kernel",
-		"github.com/hashicorp/go-plugin":     "sdk runner/host cmd/bench/bare",
-		"google.golang.org/grpc":             "sdk runner/host cmd/bench/bare",
-		"github.com/spf13/cobra":             "cmd/coppice",
-		"golang.org/x/sys/unix":              "plugins cmd runner/report/systemd",
+		"go.yaml.in/yaml/v3":              "runner/playbook",
+		"github.com/expr-lang/expr":       "runner/expression",
+		"github.com/dennwc/btrfs":         "plugins/btrfs/kernel",
+		"github.com/hashicorp/go-plugin":  "sdk runner/host cmd/bench/bare",
+		"google.golang.org/grpc":          "sdk runner/host cmd/bench/bare",
+		"github.com/spf13/cobra":          "cmd/coppice",
+		"golang.org/x/sys/unix":           "plugins cmd runner/report/systemd",
+		"unsafe":                          "plugins/btrfs/kernel plugins/btrfs/loopfs sdk/protocol",
+		"github.com/hashicorp/go-hclog":   "sdk runner/host",
+		"github.com/rs/zerolog":           "sdk",
+		"github.com/rogpeppe/go-internal": "",
+		"github.com/coreos/go-systemd":    "plugins/systemd",
+		"github.com/godbus/dbus":          "plugins/systemd",
+
 		"github.com/nicholas-fedor/shoutrrr": "plugins/notify",
 		"github.com/prometheus":              "plugins/notify",
-		"unsafe":                             "plugins/btrfs/kernel plugins/btrfs/loopfs sdk/protocol",
-		"github.com/hashicorp/go-hclog":      "sdk runner/host",
-		"github.com/rs/zerolog":              "sdk",
-		"github.com/rogpeppe/go-internal":    "",
 	}
 	for _, p := range listPackages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
