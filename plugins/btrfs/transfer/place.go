@@ -67,6 +67,7 @@ type remnant struct {
 type job struct {
 	Run, Source, Folder, Stamp string
 	Origin, Parent             kernel.UUID // zero: a full stream
+	Sender                     kernel.UUID // the filesystem that it is sent from; zero: nobody knows
 	Untrusted                  string
 	Content                    *digest // what the content has to be; nil: it is not compared
 	Created                    string  // RFC 3339, for people

@@ -99,6 +99,10 @@ func (p *receivePlanner) source(source string) *sdk.Error {
 	if len(files) == 0 {
 		return volume.Invalid("/sources", "there are files of "+quoted(p.files.sources), "there are no files of %q", source)
 	}
+	files, err := sentFrom(source, files, p.in.Sender)
+	if err != nil {
+		return err
+	}
 	want := files[len(files)-1]
 	if p.in.Snapshot != "newest" {
 		i := slices.IndexFunc(files, func(m manifest) bool { return m.Stamp == p.in.Snapshot })

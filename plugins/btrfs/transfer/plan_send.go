@@ -189,6 +189,7 @@ func (p *sendPlanner) source(src shelved) {
 		p.planned.Diagnostics = append(p.planned.Diagnostics, volume.ItemError(err))
 		return
 	}
+	p.shared(src)
 	if p.in.What == "newest" && len(missing) > 1 {
 		missing = missing[len(missing)-1:]
 	}
@@ -240,6 +241,10 @@ func (p *sendPlanner) refused(src shelved, common int, missing []subvolume.Known
 		return volume.Refuse("give each filesystem a folder of its own; if this one has taken the place of that, set full: allow",
 			"the target has copies of %q of another filesystem, %s, and both would be expired as one", src.name, other)
 	}
+	if len(p.s.content.Copies[src.folder]) > 0 {
+		return volume.Refuse("are they of another filesystem? Give each a folder of its own; to send everything again, set full: allow",
+			"the target has copies of %q, but of no snapshot that is still here", src.name)
+	}
 	for _, s := range src.snapshots {
 		if _, held := p.s.holds[s.UUID].Of(p.s.who); held && !s.Planned {
 			return volume.Refuse("is it the right disk? To send everything again, set full: allow",
@@ -247,6 +252,19 @@ func (p *sendPlanner) refused(src shelved, common int, missing []subvolume.Known
 		}
 	}
 	return nil
+}
+
+// shared sees to it that no later step expires what another filesystem has sent into the same folder.
+func (p *sendPlanner) shared(src shelved) {
+	other := p.s.content.Others[src.folder]
+	if other == "" || p.s.content.Kind != "btrfs" {
+		return
+	}
+	out := &p.planned.Outputs
+	out.Sources = out.Sources[:len(out.Sources)-1]
+	p.planned.Diagnostics = append(p.planned.Diagnostics, volume.Warn(
+		fmt.Sprintf("give each filesystem a folder of its own; if that one is gone for ever, take its hold away: \"coppice snapshots unpin --who %s\"", keeper(other)),
+		"copies of %q of another filesystem, %s, are in the same folder of the target: no copies of that source are expired", src.name, other))
 }
 
 // taken reports whether something else has the name of a copy.
