@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
@@ -111,22 +110,8 @@ func lookAndPlanReceive(ctx context.Context, h volume.Host, c *sdk.Call, in Rece
 	if err != nil {
 		return receivePlan{}, err
 	}
-	overlayCopies(&there, c.Prior)
+	there.lay(c.Prior, "")
 	return planReceive(files, there, in)
-}
-
-// overlayCopies lays what earlier steps would make in the folders over what is there: their names are taken.
-func overlayCopies(c *content, prior []sdk.Change) {
-	for _, change := range prior {
-		path := change.Resource.Name
-		if change.Kind != sdk.Create || change.Resource.Type != volume.ResourceType || change.Resource.Scope != c.Scope || !volume.Inside(c.Folder, path) {
-			continue
-		}
-		folder, name, ok := strings.Cut(strings.TrimPrefix(path, c.Folder+"/"), "/")
-		if ok {
-			c.Taken[folder] = append(c.Taken[folder], name)
-		}
-	}
 }
 
 // sentFrom are those of the files of one source that were sent from a filesystem; an empty text is the only one. Files whose
