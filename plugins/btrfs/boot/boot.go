@@ -29,5 +29,5 @@ import (
 func Actions(h volume.Host) []sdk.Action { return actions(live(h)) }
 
 func actions(m machine) []sdk.Action {
-	return []sdk.Action{rollbackAction(m)}
+	return []sdk.Action{rollbackAction(m), statusAction(m), confirmAction(m), expiredAction(m), tidyAction(m)}
 }

@@ -26,13 +26,18 @@ func newRig(t testing.TB, o loopfs.Options) *testRig {
 	t.Helper()
 	r := &testRig{}
 	root := t.TempDir()
-	r.Rig = rig.New(t, o, func(h volume.Host) []sdk.Action {
-		r.m = machine{Host: h, root: root}
-		return append(actions(r.m), subvolume.Actions(h)...)
-	})
+	r.Rig = rig.New(t, o, actionsOn(root))
+	r.m = machine{Host: r.Host, root: root}
 	r.put("proc/sys/kernel/osrelease", "6.18.0")
 	r.boot(1)
 	return r
+}
+
+// actionsOn are the actions on a machine whose files lie in a folder.
+func actionsOn(root string) func(volume.Host) []sdk.Action {
+	return func(h volume.Host) []sdk.Action {
+		return append(actions(machine{Host: h, root: root}), subvolume.Actions(h)...)
+	}
 }
 
 // put makes a file of the machine.

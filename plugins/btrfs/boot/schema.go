@@ -52,3 +52,57 @@ type ArchiveEntry struct {
 	Mounted   string    `json:"mounted" doc:"Where it is mounted, in words."`
 	Keep      string    `json:"keep" doc:"Why it stays; empty if it has had its day."`
 }
+
+// StatusOutput is the output of btrfs.boot_status.
+type StatusOutput struct {
+	Root        string         `json:"root" doc:"Path of the root."`
+	UUID        string         `json:"uuid" doc:"UUID of what is there; empty if nothing is."`
+	Boot        string         `json:"boot" doc:"Id of this boot."`
+	LastBoot    string         `json:"last_boot" doc:"Id of the last boot in which there was a rollback, or what came in its place; empty if there was none."`
+	LastResult  string         `json:"last_result" doc:"What that came to, as btrfs.rollback has it."`
+	LastAt      time.Time      `json:"last_at,omitzero" doc:"When that was, by the clock of that boot."`
+	Unconfirmed int            `json:"unconfirmed" doc:"Boots in a row that were not confirmed."`
+	Confirmed   bool           `json:"confirmed" doc:"Whether this boot is confirmed."`
+	ConfirmedAt time.Time      `json:"confirmed_at,omitzero" doc:"When a boot was confirmed last."`
+	Off         string         `json:"off" doc:"Why nothing is rolled back; empty if it is."`
+	Unfinished  string         `json:"unfinished" doc:"What a rollback that was cut off has left, in words; empty if nothing."`
+	Requests    []string       `json:"requests" doc:"What the next boot was asked for, in words."`
+	Next        string         `json:"next" doc:"What the next boot will come to, as btrfs.rollback has it, or refused."`
+	NextWhy     []string       `json:"next_why" doc:"Why."`
+	Archives    []ArchiveEntry `json:"archives" doc:"The archives, the newest first."`
+	Foreign     []string       `json:"foreign" doc:"What else lies in the archive's folder: nothing that coppice does deletes it."`
+}
+
+// ExpiredInput is the input of btrfs.boot_expired and boot_tidy.
+type ExpiredInput struct {
+	Filesystem  sdk.Filesystem `json:"filesystem" default:"/" doc:"The btrfs filesystem: UUID=…, LABEL=…, its device, or any path on it."`
+	Retention   sdk.Duration   `json:"retention" default:"30d" doc:"An archive has had its day when it was archived so long ago."`
+	KeepAtLeast int            `json:"keep_at_least" default:"3" min:"0" doc:"So many of the newest archives of each place stay, however old."`
+	Nested      []string       `json:"nested,omitempty" doc:"Subvolumes in an archive that may go with it: paths in it, as var/lib/machines, which systemd makes by itself. One with any other subvolume in it stays."`
+	Clock       string         `json:"clock" default:"system" enum:"system|rtc" doc:"system: the clock counts when it is synchronised; rtc: it is right without that."`
+}
+
+// ExpiredOutput is the output of btrfs.boot_expired.
+type ExpiredOutput struct {
+	Subvolumes []string       `json:"subvolumes" doc:"UUIDs of the archives that have had their day, and of what lies in them, the inner ones first: for btrfs.delete_tree."`
+	Why        string         `json:"why" doc:"Why none goes at all; empty otherwise."`
+	Archives   []ArchiveEntry `json:"archives" doc:"All archives, the newest first."`
+}
+
+// TidyOutput is the output of btrfs.boot_tidy.
+type TidyOutput struct {
+	Forgotten int `json:"forgotten" doc:"Records of archives that are gone, which were removed."`
+	Dated     int `json:"dated" doc:"Archives of a boot without a trusted clock, whose age counts from now on."`
+}
+
+// ConfirmInput is the input of btrfs.boot_confirm.
+type ConfirmInput struct {
+	Filesystem sdk.Filesystem `json:"filesystem" default:"/" doc:"The btrfs filesystem: UUID=…, LABEL=…, its device, or any path on it."`
+	Root       string         `json:"root" default:"root" min:"1" doc:"The subvolume that is mounted as the root, by its path from the filesystem's top level."`
+}
+
+// ConfirmOutput is the output of btrfs.boot_confirm.
+type ConfirmOutput struct {
+	Boot string   `json:"boot" doc:"Id of the boot."`
+	UUID sdk.UUID `json:"uuid" doc:"UUID of the root that it runs from."`
+}
