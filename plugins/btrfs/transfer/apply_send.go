@@ -100,6 +100,9 @@ func (s *sender) open(ctx context.Context) error {
 	if id := (placeID{now.Kind, now.Scope, now.Folder}); err == nil && id != s.private.Place {
 		err = volume.Drifted("the target %s is another one now: %s %s %q", s.in.To, now.Kind, now.Scope, now.Folder)
 	}
+	if err == nil && s.private.Known && !now.Standing.known() {
+		err = volume.Drifted("the target %s has neither copies nor a mark any more: was its disk unmounted?", s.in.To)
+	}
 	if err != nil {
 		return errors.Join(err, p.close(), f.Close())
 	}
@@ -202,7 +205,7 @@ func (s *sender) item(ctx context.Context, q queue, it item) (int64, error) {
 	case !now.ReadOnly:
 		return 0, volume.Drifted("cannot send %q: it is writable now", it.Path)
 	}
-	j := job{Run: s.c.Run, Source: q.Source, Folder: q.Folder, Stamp: it.Stamp, Origin: it.Origin, Parent: it.ParentOrigin,
+	j := job{Run: s.c.Run, Source: q.Source, Folder: q.Folder, Stamp: it.Stamp, Origin: it.Origin, Parent: it.ParentOrigin, Sender: s.f.UUID(),
 		Untrusted: it.Untrusted, Created: it.Created.UTC().Format(time.RFC3339Nano)}
 	if s.in.Verify == "content" {
 		d, err := digestOf(ctx, s.f, now.Path, now.UUID)
