@@ -25,7 +25,7 @@ demo: build
 	@.ci/as-root $(BIN)/demo $(BIN)/coppice
 
 test:
-	@.ci/need go btrfs sshd protoc systemd editor
+	@.ci/need go btrfs sshd protoc systemd editor graphviz
 	@.ci/test
 
 check:
