@@ -232,6 +232,10 @@ func (w *walk) section(ctx context.Context, s Section, steps []*check.Step) {
 
 // idle accounts for steps that are there for a failure that did not happen.
 func (w *walk) idle(s Section, steps []*check.Step, why, preview string) {
+	if w.preview() { // what they would know of the failure is not known yet
+		defer func(before bool) { w.ominous = before }(w.ominous)
+		w.ominous = true
+	}
 	for _, step := range steps {
 		r := StepResult{Step: w.ref(s, step), Status: Unreached, Why: why, Idle: true}
 		if w.cancelled() {
@@ -239,8 +243,26 @@ func (w *walk) idle(s Section, steps []*check.Step, why, preview string) {
 		} else if w.preview() {
 			r.Conditional = preview
 		}
+		if unset := w.unwanted(step); unset != nil {
+			r = StepResult{Step: r.Step, Status: Skipped, Why: "its condition is false: " + shorten(step.Source.If.Text), Unset: unset}
+		}
 		w.leave(s, step, r)
 	}
+}
+
+// unwanted lists the inputs for lack of which a step would not run in any case; nil when it might.
+func (w *walk) unwanted(step *check.Step) []string {
+	if step.If == nil {
+		return nil
+	}
+	unset := w.unset(step)
+	if unset == nil {
+		return nil
+	}
+	if v, err := step.If.Eval(w.options.Last, w.env(nil)); err != nil || v != false {
+		return nil
+	}
+	return unset
 }
 
 // leave ends a step that does not run, and what is inside it.
