@@ -31,7 +31,9 @@ func NewClient(conn grpc.ClientConnInterface) *Client {
 }
 
 // Describe asks what the plugin is.
-func (c *Client) Describe(ctx context.Context) (*sdk.Description, error) { return c.DescribeSome(ctx, nil) }
+func (c *Client) Describe(ctx context.Context) (*sdk.Description, error) {
+	return c.DescribeSome(ctx, nil)
+}
 
 // DescribeSome is Describe for a caller who needs the schemas and descriptions of these actions only; without any, of all. Those of
 // the others may be missing.
