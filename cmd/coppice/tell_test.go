@@ -116,7 +116,7 @@ func TestPlaybooksTellOfFailure(t *testing.T) {
 				}
 				silent := run("run", nil)
 				l := listen(t, 200)
-				for _, flags := range [][]string{nil, {"--json"}, {"--verbose"}} {
+				for _, flags := range [][]string{{"--json"}, {"--verbose"}} {
 					if code := run("run", l, flags...); code != silent || code == 0 {
 						t.Errorf("exit code %d, and %d when nobody is told", code, silent)
 					}
@@ -124,7 +124,7 @@ func TestPlaybooksTellOfFailure(t *testing.T) {
 						`"alertname":"CoppiceRunFailed"`, `"filesystem":"/proc"`, `"playbook":"`+name+`"`, "another kind of filesystem")
 					expect(t, "metrics", l.left(t), `coppice_run_failed{filesystem="/proc",playbook="`+name+`"`, "} 1\n", "coppice_run_end_timestamp_seconds{")
 				}
-				for _, flags := range [][]string{nil, {"--json"}, {"--verbose"}, {"--out", filepath.Join(state, "saved.plan")}} {
+				for _, flags := range [][]string{{"--json"}, {"--verbose", "--out", filepath.Join(state, "saved.plan")}} {
 					run("plan", l, flags...)
 				}
 				if heard := l.all(); heard != "" {
