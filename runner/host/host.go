@@ -12,6 +12,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
 	"sort"
 	"sync"
 	"time"
@@ -24,6 +25,10 @@ type Source struct {
 	Name string
 	Path string   // the executable
 	Args []string // with argv[0]
+	// Open opens the executable, which is then run through the open file; nil: Path is run as it is.
+	Open func() (*os.File, error)
+	// Pins has the version that the plugin must have; nil: any.
+	Pins map[string]Pin
 }
 
 // Options of a host. The zero value has no plugins.
@@ -157,6 +162,9 @@ func (h *Host) Describe(ctx context.Context, name string) (*sdk.Description, err
 	}
 	if d.Name != name {
 		return nil, p.broken(fmt.Errorf("it calls itself %q", d.Name))
+	}
+	if pin, ok := p.pins[name]; ok && pin.Version != d.Version {
+		return nil, &RefusedError{name, p.path, fmt.Errorf("its version is %s, and the lock file has %s", d.Version, pin.Version)}
 	}
 	return d, nil
 }
