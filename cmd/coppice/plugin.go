@@ -93,8 +93,8 @@ const builtIn = "built in"
 // pluginRows lists all plugins that there are, those that can't be used with the reason.
 func (a *app) pluginRows(ctx context.Context, h *host.Host) []row {
 	builtin := map[string]bool{}
-	for _, p := range builtins() {
-		builtin[p.Name] = true
+	for _, b := range builtins {
+		builtin[b.name] = true
 	}
 	files := map[string]string{}
 	foreign, _ := a.foreign() // the host has told what is wrong
