@@ -9,6 +9,7 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -83,6 +84,10 @@ func follow(file, absolute string, owners []int) (string, error) {
 		}
 		next := filepath.Join(at, part)
 		info, err := os.Lstat(next)
+		var failure *fs.PathError
+		if errors.As(err, &failure) {
+			return "", &fs.PathError{Op: "open", Path: file, Err: failure.Err}
+		}
 		if err != nil {
 			return "", err
 		}
@@ -99,7 +104,7 @@ func follow(file, absolute string, owners []int) (string, error) {
 			return "", err
 		}
 		if links++; links > maxLinks {
-			return "", &os.PathError{Op: "open", Path: file, Err: syscall.ELOOP}
+			return "", &fs.PathError{Op: "open", Path: file, Err: syscall.ELOOP}
 		}
 		target, err := os.Readlink(next)
 		if err != nil {
