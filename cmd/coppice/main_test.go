@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +25,7 @@ import (
 
 // TestMain lets the test binary be coppice: in scripts, and as its own plugins.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(beCoppice()) }})
+	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(beCoppice()) }, "coppice-plugin-hello": serveHello})
 }
 
 // tests keep their state in a folder of their own.
@@ -42,6 +44,14 @@ func (t tests) Run() int {
 	}
 	os.Setenv(schemasVariable, schemas)
 	os.Setenv(problemsVariable, dir+"/problems")
+	if race {
+		if err := buildPlain(dir + "/plain"); err != nil {
+			fmt.Fprintln(os.Stderr, "FAIL:", err)
+			return 1
+		}
+	}
+	// Most of their time the tests wait, for disks and for processes. The command line overrides it.
+	_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	code := t.M.Run()
 	if problems, err := os.ReadFile(dir + "/problems"); err == nil {
 		fmt.Fprintf(os.Stderr, "FAIL: some JSON does not fit its schema\n%s", problems)
@@ -58,7 +68,9 @@ func (t tests) Run() int {
 //	btrfs-disk             another throw-away btrfs with the folder server, mounted at $DISK
 //	past N STEP END SOURCE…  N snapshots of each source, a step apart, the last a step before
 //	                       the END: a time or now
+//	foreign NAME DIR       a plugin of somebody else, called NAME, in a folder
 //	pin-oldest             a hold on the oldest snapshot
+//	[root]                 the test runs as root, and what needs root is not left out
 //	[btrfs]                the machine can make one, or COPPICE_REQUIRE says it must
 func TestScripts(t *testing.T) {
 	repo, err := filepath.Abs("../..")
@@ -72,10 +84,13 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, "COPPICE_CONFIG_DIR="+filepath.Join(e.WorkDir, "etc"),
 				"COPPICE_STATE_DIR="+filepath.Join(e.WorkDir, "state")+":"+filepath.Join(e.WorkDir, "volatile"),
-				schemasVariable+"="+os.Getenv(schemasVariable), problemsVariable+"="+os.Getenv(problemsVariable), "REPO="+repo, "PATH="+e.Getenv("PATH")+":/usr/sbin:/sbin")
+				schemasVariable+"="+os.Getenv(schemasVariable), problemsVariable+"="+os.Getenv(problemsVariable), "REPO="+repo, "PATH="+pathFor(e)+":/usr/sbin:/sbin")
 			return nil
 		},
 		Condition: func(c string) (bool, error) {
+			if c == "root" {
+				return need.HasRoot() || need.Required("root"), nil
+			}
 			if c != "btrfs" {
 				return false, fmt.Errorf("unknown condition %q", c)
 			}
@@ -83,7 +98,7 @@ func TestScripts(t *testing.T) {
 			return need.HasRoot() && err == nil || need.Required("btrfs"), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "btrfs-with": btrfsWith, "btrfs-disk": btrfsDisk, "past": past, "pin-oldest": pinOldest,
+			"exits": exits, "btrfs-with": btrfsWith, "btrfs-disk": btrfsDisk, "past": past, "pin-oldest": pinOldest, "foreign": foreign,
 		},
 	})
 }
@@ -169,7 +184,7 @@ func past(ts *testscript.TestScript, neg bool, args []string) {
 // coppice runs the command and returns its exit code and what it wrote.
 func coppice(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{"coppice"}, args...),
+	c := &exec.Cmd{Path: plain, Args: append([]string{"coppice"}, args...),
 		Env: append(os.Environ(), env...)}
 	var out, errs strings.Builder
 	c.Stdout, c.Stderr = &out, &errs

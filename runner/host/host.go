@@ -12,6 +12,8 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -24,6 +26,10 @@ type Source struct {
 	Name string
 	Path string   // the executable
 	Args []string // with argv[0]
+	// Open opens the executable, which is then run through the open file; nil: Path is run as it is.
+	Open func() (*os.File, error)
+	// Pins has the version that the plugin must have; nil: any.
+	Pins map[string]Pin
 }
 
 // Options of a host. The zero value has no plugins.
@@ -141,14 +147,16 @@ func (h *Host) get(ctx context.Context, name string) (*process, error) {
 
 // Describe asks a plugin what it is, and refuses one that speaks another
 // version of the contract or goes by another name.
-func (h *Host) Describe(ctx context.Context, name string) (*sdk.Description, error) {
+//
+// Where actions are named, the schemas and descriptions of others may be missing.
+func (h *Host) Describe(ctx context.Context, name string, actions ...string) (*sdk.Description, error) {
 	p, err := h.get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithTimeout(ctx, h.options.StartTimeout)
 	defer stop()
-	d, err := p.client.Describe(ctx)
+	d, err := p.client.DescribeSome(ctx, actions)
 	if err != nil {
 		return nil, p.broken(err)
 	}
@@ -157,6 +165,14 @@ func (h *Host) Describe(ctx context.Context, name string) (*sdk.Description, err
 	}
 	if d.Name != name {
 		return nil, p.broken(fmt.Errorf("it calls itself %q", d.Name))
+	}
+	if pin, ok := p.pins[name]; ok && pin.Version != d.Version {
+		return nil, &RefusedError{name, p.path, fmt.Errorf("its version is %s, and the lock file has %s", d.Version, pin.Version)}
+	}
+	for _, a := range d.Actions {
+		if (a.Inputs == nil || a.Outputs == nil) && (len(actions) == 0 || slices.Contains(actions, a.Name)) {
+			return nil, p.broken(fmt.Errorf("it does not say what its action %q takes and gives", a.Name))
+		}
 	}
 	return d, nil
 }
