@@ -25,6 +25,7 @@ type volumePlace struct {
 	h      volume.Host
 	f      *kernel.Filesystem
 	folder string                                      // path from the top level
+	live   string                                      // its path in the running system; "": it is no target
 	log    func(level string, format string, a ...any) // never nil
 }
 
@@ -33,6 +34,9 @@ const patience = 20
 
 // openVolumePlace opens the btrfs that a directory of the running system is on.
 func openVolumePlace(ctx context.Context, h volume.Host, path string, log func(string, string, ...any)) (*volumePlace, error) {
+	if err := mounted(h, path); err != nil {
+		return nil, err
+	}
 	f, err := kernel.Open(ctx, path)
 	if err != nil {
 		return nil, err
@@ -44,7 +48,7 @@ func openVolumePlace(ctx context.Context, h volume.Host, path string, log func(s
 	if _, bad := volume.CleanFolder("/to", folder); bad != nil {
 		return nil, errors.Join(bad, f.Close())
 	}
-	return &volumePlace{h: patient(h), f: f, folder: folder, log: log}, nil
+	return &volumePlace{h: patient(h), f: f, folder: folder, live: path, log: log}, nil
 }
 
 func (p *volumePlace) close() error { return p.f.Close() }
@@ -79,7 +83,10 @@ func (p *volumePlace) observe(ctx context.Context, q query) (content, error) {
 	if on := p.h.SwitchesOn(p.f); len(on) > 0 {
 		c.Switch = on[0]
 	}
-	return c, nil
+	if p.live != "" {
+		c.Standing, err = standingOf(ctx, p.h, p.live)
+	}
+	return c, err
 }
 
 // copies looks into the folders of sources. all are the subvolumes that there are, which it returns by their paths.
@@ -240,6 +247,9 @@ func (p *volumePlace) claim(c claim, name string, lock **os.File) error {
 	}
 	fresh, err := volume.MakeState(p.f)
 	if err != nil {
+		return err
+	}
+	if err := p.mark(); err != nil {
 		return err
 	}
 	made, err := p.f.MkdirAll(c.Folder, 0o700)
