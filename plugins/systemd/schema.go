@@ -57,6 +57,7 @@ type StatusOutput struct {
 	Sub         string    `json:"sub" doc:"The state in more detail, depending on the type of unit: running, exited, waiting, mounted."`
 	Enabled     string    `json:"enabled" doc:"What systemctl is-enabled says: enabled, disabled, static, masked and others; empty for a unit without a file."`
 	Since       time.Time `json:"since,omitzero" doc:"Since when it has been in this state. Absent if it has been so since the boot."`
+	Dependents  []string  `json:"dependents" doc:"Running units that are stopped when it is, those that depend on it directly first."`
 	MainPID     int64     `json:"main_pid" doc:"Process number of a service's main process; 0: it has none."`
 	Result      string    `json:"result" doc:"How it last ended: success, exit-code, signal, timeout, oom-kill and others; empty for types that have none."`
 	ExitCode    int64     `json:"exit_code" doc:"Exit status of a service's main process when it last ended, or the number of the signal that ended it."`

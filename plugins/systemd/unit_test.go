@@ -47,6 +47,7 @@ func TestActions(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		r.run("start", inputs{"unit": "helper.service"})
+		same(t, "dependents", outputs[StatusOutput](t, r.plan("status", inputs{"unit": "db"}).Outputs).Dependents, []string{"app.service", "helper.service"})
 		a = r.converges("stop", inputs{"unit": "db"})
 		same(t, "stop", told(a.Plan), []string{"update helper.service stop active→inactive (is part of app.service)",
 			"update app.service stop active→inactive (requires db.service)", "update db.service stop active→inactive"})
