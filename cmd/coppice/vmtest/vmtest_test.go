@@ -46,7 +46,7 @@ func TestMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
+	for i := range 2 {
 		if err := os.WriteFile(o.Disk, disk, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -58,13 +58,10 @@ func TestMachine(t *testing.T) {
 			t.Errorf("%q", out)
 		}
 		m.Write("/srv/lost", "lost")
-		m.Cut()
+		if i == 0 {
+			m.Cut()
+		} else {
+			m.PowerOff()
+		}
 	}
-
-	// Another boot of the same disk finds what had been synced before the cut, and not what had not.
-	m = vmtest.Start(t, o)
-	if out := m.Must("sh", "-c", "cat /srv/kept; ls /srv /run/memory 2>/dev/null || true"); out != "kept/srv:\nkept\n" {
-		t.Errorf("%q", out)
-	}
-	m.PowerOff()
 }
