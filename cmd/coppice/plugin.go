@@ -66,11 +66,13 @@ func (a *app) pluginCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var names []string
-			for _, p := range builtins() {
-				if p.Name == args[0] {
+			for _, b := range builtins {
+				if b.name == args[0] {
+					p := b.make()
+					p.Version = version()
 					serve.Run(p)
 				}
-				names = append(names, p.Name)
+				names = append(names, b.name)
 			}
 			return exitError{code: exitPlugin, err: fmt.Errorf("there is no built-in plugin %q", args[0]),
 				advice: "there are: " + join(names)}

@@ -45,15 +45,20 @@ func (f *Filesystem) detach() error {
 // attaching keeps goroutines from racing for the same free device.
 var attaching sync.Mutex
 
-// attach finds a free device. Others look for one at the same time, so that the one found may be taken by then.
 func attach(image string) (*os.File, error) {
-	attaching.Lock()
-	defer attaching.Unlock()
 	backing, err := os.OpenFile(image, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer backing.Close()
+	return Attach(backing, image)
+}
+
+// Attach puts a file that is open for reading and writing behind a loop device, which is gone with its last user: the
+// caller closes it. The name is what losetup shows of the file. The file may be closed.
+func Attach(backing *os.File, name string) (*os.File, error) {
+	attaching.Lock()
+	defer attaching.Unlock()
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, &MissingError{"btrfs", "this kernel has no loop devices"}
@@ -64,7 +69,8 @@ func attach(image string) (*os.File, error) {
 	defer control.Close()
 	config := unix.LoopConfig{Fd: uint32(backing.Fd())}
 	config.Info.Flags = unix.LO_FLAGS_AUTOCLEAR // gone with its last user
-	copy(config.Info.File_name[:63], image)
+	copy(config.Info.File_name[:63], name)
+	// Others look for a free device at the same time, so that the one found may be taken by then.
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		loop, err := tryAttach(control, &config)
 		taken := errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOSPC) || errors.Is(err, os.ErrNotExist)
@@ -102,6 +108,15 @@ type volArgs struct { // btrfs_ioctl_vol_args, linux/btrfs.h
 }
 
 var _ = [1]int{}[unsafe.Sizeof(volArgs{})-4096]
+
+// Forget makes the kernel forget what btrfs it has seen on an unmounted device; nothing happens if that is none. Else
+// it takes an older state of the same filesystem on another device for a mistake.
+func Forget(device string) error {
+	if err := control(iocForgetDev, device); err != nil && err != unix.ENOENT {
+		return fmt.Errorf("cannot make the kernel forget %s: %w", device, err)
+	}
+	return nil
+}
 
 // control tells the btrfs of the kernel about a device; the error is a bare errno if the kernel refuses.
 func control(request uintptr, device string) error {
