@@ -15,7 +15,7 @@ import (
 // quiesceUnits are a database, what needs it, and runs of quiesced-snapshot as services. The database writes its state when it is
 // stopped, as databases do.
 var quiesceUnits = map[string]string{
-	"db.service": "[Service]\nExecStartPre=/bin/sh -c '[ ! -e /run/broken ] || { echo the disk is on fire; exit 1; }'\n" +
+	"db.service": "[Service]\nExecStartPre=/bin/sh -c '[ ! -e /run/broken ] || { echo the disk is on fire; sleep 1; exit 1; }'\n" +
 		"ExecStart=/bin/sleep infinity\nExecStopPost=/bin/sh -c 'date >/mnt/fs/data/clean'\nExecStartPost=/bin/rm -f /mnt/fs/data/clean\n",
 	"app.service":  "[Unit]\nRequires=db.service\nAfter=db.service\n[Service]\nExecStart=/bin/sleep infinity\n",
 	"idle.service": "[Service]\nExecStart=/bin/sleep infinity\n",
