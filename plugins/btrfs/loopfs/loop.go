@@ -45,15 +45,21 @@ func (f *Filesystem) detach() error {
 // attaching keeps goroutines from racing for the same free device.
 var attaching sync.Mutex
 
-// attach finds a free device. Others look for one at the same time, so that the one found may be taken by then.
 func attach(image string) (*os.File, error) {
-	attaching.Lock()
-	defer attaching.Unlock()
 	backing, err := os.OpenFile(image, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer backing.Close()
+	return Attach(backing)
+}
+
+// Attach puts an open file, which need not have a name, behind a free loop device. The device is there until the last that has it
+// open lets go of it, a mounted filesystem included: the caller closes it. (Others look for a free device at the same time, so
+// that the one found may be taken by then.)
+func Attach(backing *os.File) (*os.File, error) {
+	attaching.Lock()
+	defer attaching.Unlock()
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, &MissingError{"btrfs", "this kernel has no loop devices"}
@@ -64,7 +70,7 @@ func attach(image string) (*os.File, error) {
 	defer control.Close()
 	config := unix.LoopConfig{Fd: uint32(backing.Fd())}
 	config.Info.Flags = unix.LO_FLAGS_AUTOCLEAR // gone with its last user
-	copy(config.Info.File_name[:63], image)
+	copy(config.Info.File_name[:63], backing.Name())
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		loop, err := tryAttach(control, &config)
 		taken := errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOSPC) || errors.Is(err, os.ErrNotExist)
