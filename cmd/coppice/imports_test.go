@@ -117,6 +117,11 @@ func TestLibrariesBehindOnePackage(t *testing.T) {
 		"github.com/hashicorp/go-hclog":   "sdk runner/host",
 		"github.com/rs/zerolog":           "sdk",
 		"github.com/rogpeppe/go-internal": "",
+		"github.com/coreos/go-systemd":    "plugins/systemd",
+		"github.com/godbus/dbus":          "plugins/systemd",
+
+		"github.com/nicholas-fedor/shoutrrr": "plugins/notify",
+		"github.com/prometheus":              "plugins/notify",
 	}
 	for _, p := range listPackages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)

@@ -18,7 +18,7 @@ func deleteTreeAction(h volume.Host) sdk.Action {
 		Description: "Deletes the subvolumes that are named by path or UUID, WITH ALL DATA IN THEM. What is not there already is no error. " +
 			"One that others lie in needs recursive: true; each of these is then in the plan too, with its UUID, innermost first. Where one " +
 			"lies in a read-only one that goes too, the outer one is made writable first, and read-only again should it stay after a failure.\n\n" +
-			"Nothing goes if a single one must stay: one that is mounted anywhere, the default subvolume, one that is pinned (as the parent that the " +
+			"Nothing goes if a single one must stay: one that is mounted anywhere, one that is being received, the default subvolume, one that is pinned (as the parent that the " +
 			"next incremental backup needs is), one with an active swap file, one that has managed snapshots (rename it first if it " +
 			"has really had its day), the last valid snapshot of a source, what lies in a read-only subvolume that stays, and coppice's own records. " +
 			"A hold switch stops it, and so does a hold or record that can't be read.\n\n" +

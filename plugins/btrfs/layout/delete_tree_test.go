@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/rig"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
@@ -89,11 +90,13 @@ func TestDeleteTreeRefused(t *testing.T) {
 		}
 	}
 	r.Create(".coppice/own")
+	lock := r.receives("to/x", ".coppice-tmp-receive-1")
 	for path, want := range map[string]string{
 		"default":      "it is the default subvolume",
 		"pinned":       "pinned: next parent",
 		"mounted":      "mounted at",
 		"source":       "it has managed snapshots (2)",
+		"to":           "it is being received",
 		"sealed/in":    `it lies in "sealed", which is read-only and stays`,
 		"dir":          `"dir" is a directory`,
 		".":            "top level",
@@ -103,6 +106,10 @@ func TestDeleteTreeRefused(t *testing.T) {
 	} {
 		r.refused("delete_tree", trees(true, "a", path), want)
 	}
+	r.Refuses(r.Request(1, "rename", rig.Inputs{"subvolume": "to", "to": "elsewhere"}), `"to/x/.coppice-tmp-receive-1" is being received`)
+	// Nobody receives into it any more: whoever names it may have it.
+	lock.Close()
+	r.plans("delete_tree", trees(true, "to"))
 	r.refused("delete_tree", trees(true, snapshots...), `no valid snapshot of "source" would be left`)
 	p, _ := r.converges("delete_tree", trees(true, snapshots[0]))
 	rig.Contains(t, p.Changes[0].Summary, "read-only snapshot of source")
@@ -121,6 +128,27 @@ func TestDeleteTreeRefused(t *testing.T) {
 	r.Exec("rm", r.FS.Path(volume.HoldPath))
 	r.Write(volume.HoldsFolder+"/"+r.UUIDOf("a"), `{`)
 	r.refused("delete_tree", trees(true, "a"), "a hold can't be read")
+}
+
+// receives makes a subvolume that is being received, until the file is closed.
+func (r *testRig) receives(folder, temp string) *os.File {
+	r.T.Helper()
+	r.Create("to")
+	if err := os.MkdirAll(r.FS.Path(folder), 0o700); err != nil {
+		r.T.Fatal(err)
+	}
+	f, err := kernel.Open(context.Background(), r.FS.Mount)
+	if err != nil {
+		r.T.Fatal(err)
+	}
+	defer f.Close()
+	lock, err := volume.MakeClaim(f, volume.ReceivingFolder, "1.json", volume.Receiving{Folder: folder, Temp: temp})
+	if err != nil {
+		r.T.Fatal(err)
+	}
+	r.T.Cleanup(func() { lock.Close() })
+	r.Create(folder + "/" + temp)
+	return lock
 }
 
 func (r *testRig) exec(name string, args ...string) []string {
@@ -229,4 +257,12 @@ func TestDeleteTreePreview(t *testing.T) {
 	again := r.plans("create", rig.Inputs{"subvolume": "a"}, prior...)
 	rig.Same(t, "again", rig.Names(again.Changes), []string{"create a"})
 	r.Refuses(r.Request(1, "create", rig.Inputs{"subvolume": "a/in/x"}, prior...), "does not exist")
+}
+
+// A pin that an earlier step puts on what it makes keeps that, as it would in a run.
+func TestDeleteTreePreviewOfPinned(t *testing.T) {
+	r := newRig(t, loopfs.Options{})
+	prior := r.plans("create", rig.Inputs{"subvolume": "a"}).Changes
+	prior = append(prior, r.plans("pin", rig.Inputs{"subvolumes": []string{"a"}, "reason": "still needed"}, prior...).Changes...)
+	r.Refuses(r.Request(1, "delete_tree", trees(false, "a"), prior...), "pinned: still needed")
 }

@@ -185,6 +185,9 @@ func (g guard) stays(s subvolume.Known) (words, advice string) {
 	if reserved(s.Path) {
 		return "it belongs to coppice's own records", ""
 	}
+	if g.v.Receiving(s) {
+		return "it is being received", "wait until that is through, or stop it; what a transfer that was cut off has left, the next one removes"
+	}
 	if where := g.v.Mounted(s); where != "" {
 		return where, "unmount it first"
 	}

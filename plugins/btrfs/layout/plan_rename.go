@@ -105,6 +105,11 @@ func mayRename(v *subvolume.View, s subvolume.Known, from, to string) error {
 	if err := v.Creatable("/to", to); err != nil {
 		return err
 	}
+	for _, other := range v.All() { // whoever receives puts it into place by its path
+		if (other.Path == from || volume.Inside(from, other.Path)) && v.Receiving(other) {
+			return volume.Refuse("wait until that is through", "%q is being received", other.Path)
+		}
+	}
 	if around, sealed := v.Sealed(from); sealed {
 		return volume.Invalid("/subvolume", "make that one writable first, with btrfs.property", "%q lies in the subvolume %q, which is read-only", from, around.Path)
 	}

@@ -88,14 +88,15 @@ func TestReplace(t *testing.T) {
 	p = r.Plan(r.Request(7, "replace", rig.Inputs{"subvolume": "root", "from": other}))
 	rig.Contains(t, rig.Told(p.Diagnostics), `is a snapshot of "home", not of "root" (is it the right one?`)
 	for want, in := range map[string]rig.Inputs{
-		"in its own place":          {"subvolume": "root", "from": "root"},
-		"there is no subvolume":     {"subvolume": "root", "from": "none"},
-		"is no subvolume":           {"subvolume": "file", "from": snap},
-		"it can't be moved":         {"subvolume": "ro", "from": snap},
-		"would be archived":         {"subvolume": "root", "from": snap, "archive": "root/old"},
-		"which is read-only":        {"subvolume": "root", "from": snap, "archive": "ro/old"},
-		"is a file, not a folder":   {"subvolume": "root", "from": snap, "archive": "file"},
-		"is reserved for coppice's": {"subvolume": "root", "from": snap, "archive": ".coppice"},
+		"in its own place":                  {"subvolume": "root", "from": "root"},
+		"there is no subvolume":             {"subvolume": "root", "from": "none"},
+		"is no subvolume":                   {"subvolume": "file", "from": snap},
+		"it can't be moved":                 {"subvolume": "ro", "from": snap},
+		"would be archived":                 {"subvolume": "root", "from": snap, "archive": "root/old"},
+		"which is read-only":                {"subvolume": "root", "from": snap, "archive": "ro/old"},
+		"is a file, not a folder":           {"subvolume": "root", "from": snap, "archive": "file"},
+		`where the snapshots of "root" are`: {"subvolume": "root", "from": snap, "archive": "snapshots/root"},
+		"is reserved for coppice's":         {"subvolume": "root", "from": snap, "archive": ".coppice"},
 	} {
 		r.Refuses(r.Request(6, "replace", in), want)
 	}

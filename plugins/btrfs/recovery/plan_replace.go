@@ -114,12 +114,28 @@ func (o *replacing) refused() error {
 		return sdk.InvalidInput(archive, "the archive %q lies in what would be archived", o.archive)
 	case archiveIn && inside.ReadOnly:
 		return sdk.InvalidInput(archive, "%q lies in the subvolume %q, which is read-only", o.archive, inside.Path)
+	case o.shelfOf() != "":
+		return volume.Invalid(archive, "name a folder that is for nothing else, such as old_roots",
+			"the archive %q is where the snapshots of %q are", o.archive, o.shelfOf())
 	case o.archived && o.archiveIs != kernel.EntryDir && o.archiveIs != kernel.EntrySubvolume:
 		return sdk.InvalidInput(archive, "%q is a %v, not a folder", o.archive, o.archiveIs)
 	case o.room < roomNeeded:
 		return volume.Refuse("free some space: deleting works on a full filesystem, so btrfs.prune does too", "btrfs %s is full: there is no room for a copy", o.view.Name())
 	}
 	return nil
+}
+
+// shelfOf is the source whose snapshots the archive is the folder of; "" if it is none. What other tools have made there and was
+// adopted does not count: that may be in an archive.
+func (o *replacing) shelfOf() string {
+	for _, k := range o.view.All() {
+		if k.Managed() && volume.ParentOf(k.Path) == o.archive && path.Base(o.archive) == subvolume.FolderOf(k.Source) {
+			if _, stamped := subvolume.ParseStamp(k.Name()); stamped {
+				return k.Source
+			}
+		}
+	}
+	return ""
 }
 
 // doneBefore finds out whether a copy of the same one was put there, and when.

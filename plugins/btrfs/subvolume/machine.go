@@ -22,6 +22,7 @@ type machine struct {
 	defaultID  uint64                  // mounted when no subvolume is asked for; 0 for one that is planned
 	mounted    map[uint64]string       // where a subvolume is mounted, by ID
 	state      state                   // what .coppice says
+	receiving  map[string]bool         // paths of those that somebody receives into at this moment
 	switches   []string                // hold switches that are on, in words
 	unsynced   string                  // why the system's clock can't be believed; "" if it can
 	now        time.Time               // what the system's clock said

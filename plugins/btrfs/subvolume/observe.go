@@ -133,6 +133,9 @@ func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem, mounted fun
 	for id, where := range found {
 		m.mounted[id] = mountedAt(where)
 	}
+	if m.receiving, err = volume.BeingReceived(f); err != nil {
+		return volume.Explain("", err)
+	}
 	m.state.holds, m.state.unheld = volume.ReadHolds(f)
 	if m.state.holds == nil {
 		m.state.holds = map[kernel.UUID]volume.Holds{}

@@ -63,15 +63,18 @@ func (v *View) Mounted(k Known) string {
 	return v.m.mounted[k.ID]
 }
 
+// Receiving reports whether somebody receives into it at this moment: it is not whole, and whoever does so needs it.
+func (v *View) Receiving(k Known) bool { return !k.Planned && v.m.receiving[k.Path] }
+
 // Pins are the holds on it, whether or not they have ended.
 func (v *View) Pins(k Known) volume.Holds {
 	return v.m.holdsOf(subvolume{Subvolume: k.Subvolume, planned: k.Planned})
 }
 
-// Pinned says which holds are on one that exists; "": none that has not ended.
+// Pinned says which holds are on it, those of earlier steps too; "": none that has not ended.
 func (v *View) Pinned(k Known, instant time.Time) string {
 	clock := v.m.trust("system", instant)
-	if h, ok := v.m.state.holds[k.UUID]; ok && !k.Planned && !h.Over(clock.Now, clock.Trusted) {
+	if h := v.Pins(k); len(h) > 0 && !h.Over(clock.Now, clock.Trusted) {
 		return h.String()
 	}
 	return ""

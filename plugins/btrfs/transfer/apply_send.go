@@ -100,6 +100,9 @@ func (s *sender) open(ctx context.Context) error {
 	if id := (placeID{now.Kind, now.Scope, now.Folder}); err == nil && id != s.private.Place {
 		err = volume.Drifted("the target %s is another one now: %s %s %q", s.in.To, now.Kind, now.Scope, now.Folder)
 	}
+	if err == nil && s.private.Known && !now.Standing.known() {
+		err = volume.Drifted("the target %s has neither copies nor a mark any more: was its disk unmounted?", s.in.To)
+	}
 	if err != nil {
 		return errors.Join(err, p.close(), f.Close())
 	}

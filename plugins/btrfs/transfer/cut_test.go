@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,7 +17,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/layout"
 	"github.com/hbohlen/coppice/plugins/btrfs/rig"
+	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -367,4 +370,33 @@ func TestWaitingIsHeld(t *testing.T) {
 	if len(after.Changes) != 1 || strings.Contains(rig.Show(after.Kept), "waits") {
 		t.Errorf("afterwards: %s", rig.Show(after))
 	}
+}
+
+// What somebody receives into at this moment is not deleted by another run.
+func TestDeleteTreeMeanwhile(t *testing.T) {
+	p := newPair(t)
+	p.Use(p.Host, func(h volume.Host) []sdk.Action { return slices.Concat(actions(h), layout.Actions(h)) })
+	p.Create("root")
+	p.big("root/big", 3)
+	p.take("root")
+	told := make(chan error, 1)
+	result := p.midway(t.Context(), nil, func() {
+		temp, _ := filepath.Glob(p.other.Path("to/root/" + tempPrefix + "*"))
+		if len(temp) != 1 {
+			t.Errorf("receiving into %q", temp)
+			temp = []string{"none"}
+		}
+		_, err := p.Plugin.Plan(context.Background(), p.next("delete_tree", rig.Inputs{"filesystem": p.other.Mount,
+			"subvolumes": []string{"to/root/" + filepath.Base(temp[0])}}))
+		told <- err
+	})
+	if sdk.HasErrors(result.Diagnostics) {
+		t.Error(rig.Told(result.Diagnostics))
+	}
+	if err := <-told; err == nil {
+		t.Error("it would be deleted")
+	} else {
+		rig.Contains(t, err.Error(), "it is being received")
+	}
+	p.sameContents()
 }

@@ -39,6 +39,7 @@ type content struct {
 	Holds    map[string][]replica // those that are held by Who
 	Others   map[string]string    `json:",omitempty"` // by folders: the UUID of another filesystem whose copies are in it
 	Remnants []remnant
+	Standing standing
 }
 
 func newContent(kind, scope, folder string) content {

@@ -22,9 +22,16 @@ import (
 )
 
 // filePlace is a folder of stream files, on any filesystem.
-type filePlace struct{ dir string }
+type filePlace struct {
+	h   volume.Host
+	dir string
+	is  os.FileInfo // that folder, when it was opened
+}
 
-func openFilePlace(dir string) (*filePlace, error) {
+func openFilePlace(h volume.Host, dir string) (*filePlace, error) {
+	if err := mounted(h, dir); err != nil {
+		return nil, err
+	}
 	st, err := os.Stat(dir)
 	switch {
 	case err != nil:
@@ -32,7 +39,15 @@ func openFilePlace(dir string) (*filePlace, error) {
 	case !st.IsDir():
 		return nil, volume.Invalid("/to", "name a folder", "%q is not a folder", dir)
 	}
-	return &filePlace{dir: dir}, nil
+	return &filePlace{h: h, dir: dir, is: st}, nil
+}
+
+// same makes sure that the folder is the one that was opened: its disk may have been unmounted since.
+func (p *filePlace) same() error {
+	if now, err := os.Stat(p.dir); err != nil || !os.SameFile(p.is, now) {
+		return notThere("mount it again", "%q is another folder now: its disk was unmounted meanwhile", p.dir)
+	}
+	return nil
 }
 
 func (p *filePlace) close() error { return nil }
@@ -49,7 +64,7 @@ func (p *filePlace) filesystem() (kernel.UUID, error) {
 	return f.UUID(), f.Close()
 }
 
-func (p *filePlace) observe(_ context.Context, q query) (content, error) {
+func (p *filePlace) observe(ctx context.Context, q query) (content, error) {
 	c := newContent("files", "", p.dir)
 	var st unix.Statfs_t
 	if err := unix.Statfs(p.dir, &st); err != nil {
@@ -68,7 +83,9 @@ func (p *filePlace) observe(_ context.Context, q query) (content, error) {
 		c.Taken[folder] = taken
 		c.Remnants = append(c.Remnants, remnants...)
 	}
-	return c, nil
+	var err error
+	c.Standing, err = standingOf(ctx, p.h, p.dir)
+	return c, err
 }
 
 // readFiles reads the folder of one source: what can be used and how many files each of it takes, what a transfer that was
@@ -155,6 +172,12 @@ func (p *filePlace) cleanOne(path string) error {
 }
 
 func (p *filePlace) keep(ctx context.Context, j job, from io.Reader) (kept, error) {
+	if err := p.same(); err != nil {
+		return kept{}, err
+	}
+	if err := p.mark(); err != nil {
+		return kept{}, err
+	}
 	dir := filepath.Join(p.dir, j.Folder)
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return kept{}, fmt.Errorf("cannot make the folder of a source: %w", err)

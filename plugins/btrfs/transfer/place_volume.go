@@ -25,6 +25,7 @@ type volumePlace struct {
 	h      volume.Host
 	f      *kernel.Filesystem
 	folder string                                      // path from the top level
+	live   string                                      // its path in the running system; "": it is no target
 	log    func(level string, format string, a ...any) // never nil
 }
 
@@ -33,6 +34,9 @@ const patience = 20
 
 // openVolumePlace opens the btrfs that a directory of the running system is on.
 func openVolumePlace(ctx context.Context, h volume.Host, path string, log func(string, string, ...any)) (*volumePlace, error) {
+	if err := mounted(h, path); err != nil {
+		return nil, err
+	}
 	f, err := kernel.Open(ctx, path)
 	if err != nil {
 		return nil, err
@@ -44,7 +48,7 @@ func openVolumePlace(ctx context.Context, h volume.Host, path string, log func(s
 	if _, bad := volume.CleanFolder("/to", folder); bad != nil {
 		return nil, errors.Join(bad, f.Close())
 	}
-	return &volumePlace{h: patient(h), f: f, folder: folder, log: log}, nil
+	return &volumePlace{h: patient(h), f: f, folder: folder, live: path, log: log}, nil
 }
 
 func (p *volumePlace) close() error { return p.f.Close() }
@@ -73,13 +77,16 @@ func (p *volumePlace) observe(ctx context.Context, q query) (content, error) {
 		return c, err
 	}
 	for name, claimed := range claims {
-		c.Remnants = append(c.Remnants, remnant{Path: claimed.path(), UUID: byPath[claimed.path()].UUID, Note: name})
+		c.Remnants = append(c.Remnants, remnant{Path: claimed.Path(), UUID: byPath[claimed.Path()].UUID, Note: name})
 	}
 	slices.SortFunc(c.Remnants, func(a, b remnant) int { return cmp.Compare(a.Path, b.Path) })
 	if on := p.h.SwitchesOn(p.f); len(on) > 0 {
 		c.Switch = on[0]
 	}
-	return c, nil
+	if p.live != "" {
+		c.Standing, err = standingOf(ctx, p.h, p.live)
+	}
+	return c, err
 }
 
 // copies looks into the folders of sources. all are the subvolumes that there are, which it returns by their paths.
@@ -178,22 +185,22 @@ func (p *volumePlace) cleanOne(r remnant, mounted map[uint64]kernel.MountedAt) e
 	if err != nil {
 		return err
 	}
-	c, err := decodeClaim(data)
+	c, err := volume.DecodeReceiving(data)
 	if err != nil {
 		return err
 	}
 	if !volume.Inside(p.folder, c.Folder) {
 		return fmt.Errorf("it is not in %q", p.folder)
 	}
-	if c.path() != r.Path {
-		return fmt.Errorf("its claim is for %q: %w", c.path(), kernel.ErrChanged)
+	if c.Path() != r.Path {
+		return fmt.Errorf("its claim is for %q: %w", c.Path(), kernel.ErrChanged)
 	}
 	return p.discard(c, r.UUID, mounted)
 }
 
 // discard deletes the subvolume of a claim. want is what it has to be; zero: nothing may be there.
 func (p *volumePlace) discard(c claim, want kernel.UUID, mounted map[uint64]kernel.MountedAt) error {
-	s, found, err := p.f.AtPath(c.path())
+	s, found, err := p.f.AtPath(c.Path())
 	switch {
 	case err != nil || !found:
 		return err
@@ -225,7 +232,7 @@ func (p *volumePlace) keep(ctx context.Context, j job, from io.Reader) (kept, er
 	}
 	if err != nil {
 		if left := p.undo(ctx, c, name); left != nil {
-			p.log("warn", "%q is left over, and the next transfer removes it: %v", c.path(), left)
+			p.log("warn", "%q is left over, and the next transfer removes it: %v", c.Path(), left)
 		}
 		return kept{}, err
 	}
@@ -242,6 +249,9 @@ func (p *volumePlace) claim(c claim, name string, lock **os.File) error {
 	if err != nil {
 		return err
 	}
+	if err := p.mark(); err != nil {
+		return err
+	}
 	made, err := p.f.MkdirAll(c.Folder, 0o700)
 	if err != nil {
 		return err
@@ -251,7 +261,7 @@ func (p *volumePlace) claim(c claim, name string, lock **os.File) error {
 			return err
 		}
 	}
-	*lock, err = makeClaim(p.f, name, c)
+	*lock, err = volume.MakeClaim(p.f, claimsFolder, name, c)
 	return err
 }
 
@@ -264,21 +274,21 @@ func (p *volumePlace) receive(ctx context.Context, c claim, lock *os.File, j job
 	if err := r.feed(ctx, stream.NewReader(from, stream.Begin{UUID: j.Origin, Parent: j.Parent}, c.Temp)); err != nil {
 		return kernel.Subvolume{}, err
 	}
-	s, found, err := p.f.AtPath(c.path())
+	s, found, err := p.f.AtPath(c.Path())
 	switch {
 	case err != nil:
 		return s, err
 	case !found:
-		return s, fmt.Errorf("btrfs receive has ended well, but there is no subvolume %q", c.path())
+		return s, fmt.Errorf("btrfs receive has ended well, but there is no subvolume %q", c.Path())
 	case !s.ReadOnly || s.ReceivedUUID != j.Origin:
-		return s, fmt.Errorf("btrfs receive has ended well, but %q is not whole: received UUID %v, not %v", c.path(), s.ReceivedUUID, j.Origin)
+		return s, fmt.Errorf("btrfs receive has ended well, but %q is not whole: received UUID %v, not %v", c.Path(), s.ReceivedUUID, j.Origin)
 	}
 	// To disk first: what is compared then is not only in memory, and what is put into place is there for good.
 	if err := p.f.Sync(); err != nil {
 		return s, err
 	}
 	if j.Content != nil {
-		got, err := digestOf(ctx, p.f, c.path(), s.UUID)
+		got, err := digestOf(ctx, p.f, c.Path(), s.UUID)
 		if err != nil {
 			return s, err
 		}
@@ -297,7 +307,7 @@ func (p *volumePlace) putInPlace(c claim, name string, s kernel.Subvolume, j job
 	if err != nil {
 		return err
 	}
-	if err := p.f.Rename(c.path(), s.UUID, c.Folder+"/"+j.Stamp); err != nil {
+	if err := p.f.Rename(c.Path(), s.UUID, c.Folder+"/"+j.Stamp); err != nil {
 		return err
 	}
 	return p.f.Remove(claimsFolder + "/" + name)
@@ -308,7 +318,7 @@ func (p *volumePlace) undo(ctx context.Context, c claim, name string) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer stop()
 	return p.locked(ctx, func() error {
-		s, found, err := p.f.AtPath(c.path())
+		s, found, err := p.f.AtPath(c.Path())
 		if err != nil {
 			return err
 		}

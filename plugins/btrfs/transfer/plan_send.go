@@ -37,6 +37,7 @@ type shelved struct {
 type sendPrivate struct {
 	Filesystem string
 	Place      placeID
+	Known      bool      // the place has a mark, or copies
 	Remnants   []remnant // of the first changes, in this order
 	Records    []remnant // claims of nothing: no change
 	Queues     []queue
@@ -102,7 +103,7 @@ func planSend(s sides, in SendInput, instant time.Time) (sendPlan, error) {
 	p := &sendPlanner{s: s, in: in, instant: instant}
 	id := placeID{s.content.Kind, s.content.Scope, s.content.Folder}
 	p.facts = sendFacts{Filesystem: s.uuid, Place: id, Held: s.content.Switch != "", Remnants: []string{}, Sources: []sourceFact{}}
-	p.planned.Private = sendPrivate{Filesystem: s.uuid, Place: id}
+	p.planned.Private = sendPrivate{Filesystem: s.uuid, Place: id, Known: s.content.Standing.known()}
 	p.planned.Outputs = SendOutput{Present: true, Kind: s.content.Kind, Folder: s.content.Folder, Sources: []string{}, Sent: []SentSnapshot{}}
 	if s.local && s.content.Kind == "btrfs" {
 		p.planned.Outputs.Filesystem = "UUID=" + s.content.Scope

@@ -22,6 +22,9 @@ func sendAction(h volume.Host) sdk.Action {
 			"were taken there, by the time at which the original was taken. With file: it is <folder>/<source>/<stamp>.btrfs, the stream, and a " +
 			"description beside it; btrfs.receive makes snapshots of them again. Coppice deletes none of these files: each is needed for those after it, up to the next full one. " +
 			"With ssh:// the other machine needs coppice and btrfs-progs.\n\n" +
+			"A target whose disk is not mounted is absent, although its folder is there: at a mount point of the fstab something has to be mounted; the first " +
+			"transfer leaves a file .coppice-target in the folder, and where it has sent anything before, that or copies have to be there; and nothing is sent for " +
+			"the first time into a folder on the filesystem of / before somebody has made that file there by hand.\n\n" +
 			"A copy has a temporary name until it is whole: every checksum of the stream is right, the kernel says that it was received, and, with verify: content, " +
 			"its content is the same. What a transfer that was cut off has left is removed by the next one. The newest " +
 			"common snapshot is held on both sides (.coppice/holds, who is the name of the target), so that nothing expires it before a newer one was verified.\n\n" +
@@ -100,6 +103,13 @@ func lookAndPlan(ctx context.Context, h volume.Host, c *sdk.Call, in SendInput) 
 	if s.content, err = p.observe(ctx, q); err != nil {
 		return sendPlan{}, err
 	}
+	err = s.rightPlace()
+	if absent, is := errors.AsType[*absentError](err); is {
+		return planAbsent(in, absent)
+	}
+	if err != nil {
+		return sendPlan{}, err
+	}
 	return planSend(s, in, c.Instant)
 }
 
@@ -133,6 +143,9 @@ func planAbsent(in SendInput, absent error) (sendPlan, error) {
 	}
 	d := volume.ItemError(err)
 	d.Severity, d.Reason = sdk.SeverityWarning, ""
-	d.Advice = "nothing was sent, and what the target needs stays held"
+	if d.Advice != "" {
+		d.Advice += "; "
+	}
+	d.Advice += "nothing was sent, and what the target needs stays held"
 	return sendPlan{Outputs: SendOutput{Sources: []string{}, Sent: []SentSnapshot{}}, Facts: sendFacts{}, Diagnostics: []sdk.Diagnostic{d}}, nil
 }

@@ -105,7 +105,7 @@ func (o opener) open(ctx context.Context, t target, in SendInput, source kernel.
 	case "ssh":
 		return openRemote(ctx, o, t, in, source)
 	case "files":
-		p, err := openFilePlace(t.path)
+		p, err := openFilePlace(o.h, t.path)
 		if err != nil {
 			return nil, ifAbsent(err)
 		}

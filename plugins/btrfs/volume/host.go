@@ -17,6 +17,8 @@ import (
 type Host struct {
 	HoldFile string                 // a hold switch, if there is anything at this path
 	Cmdline  string                 // the file with the kernel's command line
+	Fstab    string                 // the file that says what is to be mounted; "": none
+	Root     string                 // where the filesystem of the system itself is; "": nobody asks
 	Clock    func() (string, error) // why the system's clock is not synchronised, "" if it is
 	Now      func() time.Time       // for pacing, and for records of when something ended; never for a decision
 	LockWait time.Duration          // how long Apply waits for a lock
@@ -31,6 +33,8 @@ func Live() Host {
 	return Host{
 		HoldFile: "/etc/coppice/hold",
 		Cmdline:  "/proc/cmdline",
+		Fstab:    "/etc/fstab",
+		Root:     "/",
 		Clock:    synchronised,
 		Now:      kernel.Now,
 		LockWait: 30 * time.Second,
