@@ -45,6 +45,7 @@ generate:
 install:
 	@test -x $(BIN)/coppice || $(MAKE) --no-print-directory build
 	install -D -m 0755 $(BIN)/coppice $(DESTDIR)$(PREFIX)/bin/coppice
+	install -D -m 0644 cmd/coppice/install/prometheus/coppice.rules.yml $(DESTDIR)$(PREFIX)/share/coppice/coppice.rules.yml
 
 clean:
 	rm -rf $(BIN)

@@ -204,3 +204,23 @@ func TestReceiveEnds(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// In virtual time, what was copied on one day is there on the next; and a saved plan is executed to its end.
+func TestBackupIsSimulated(t *testing.T) {
+	w := newBackupWorld(t)
+	w.change()
+	args := w.args()[1:]
+	out := must(t, append([]string{"simulate", "--days", "5"}, args...)...)
+	if n := strings.Count(out, "1 created, 0 deleted"); n != 6 {
+		t.Errorf("what is copied once is copied again and again:\n%s", out)
+	}
+	plan := filepath.Join(t.TempDir(), "plan")
+	must(t, append([]string{"plan", "--out", plan}, args...)...)
+	must(t, "apply", plan)
+	if n := w.whole(); n == 0 {
+		t.Error("nothing was copied")
+	}
+	if out := must(t, append([]string{"plan"}, args...)...); !strings.Contains(out, "No changes") {
+		t.Errorf("a second run would do something:\n%s", out)
+	}
+}

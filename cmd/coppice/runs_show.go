@@ -148,8 +148,8 @@ func (p *recordPage) body(r *journal.Record) {
 		p.notes[name] = append(p.notes[name], fmt.Sprintf("plugin %s: %s: %s", l.Plugin, l.Level, l.Message))
 	}
 	for _, s := range r.Steps {
-		if s.Result != nil && s.Result.Idle && len(s.Result.Diagnostics) == 0 {
-			continue // there for a failure that did not happen: nothing to tell
+		if s.Result != nil && (s.Result.Idle || len(s.Result.Unset) > 0) && len(s.Result.Diagnostics) == 0 {
+			continue // there for a failure that did not happen, or for inputs that nobody has given: nothing to tell
 		}
 		p.step(r, s)
 	}

@@ -242,8 +242,26 @@ func (w *walk) idle(s Section, steps []*check.Step, why, preview string) {
 		} else if w.preview() {
 			r.Conditional = preview
 		}
+		if unset := w.unwanted(step); unset != nil {
+			r = StepResult{Step: r.Step, Status: Skipped, Why: "its condition is false: " + shorten(step.Source.If.Text), Unset: unset}
+		}
 		w.leave(s, step, r)
 	}
+}
+
+// unwanted lists the inputs for lack of which a step would not run in any case; nil when it might.
+func (w *walk) unwanted(step *check.Step) []string {
+	if step.If == nil {
+		return nil
+	}
+	unset := w.unset(step)
+	if unset == nil {
+		return nil
+	}
+	if v, err := step.If.Eval(w.options.Last, w.env(nil)); err != nil || v != false {
+		return nil
+	}
+	return unset
 }
 
 // leave ends a step that does not run, and what is inside it.

@@ -149,6 +149,9 @@ type StepResult struct {
 	Why string `json:"why,omitempty"`
 	// Idle is set for a step that was there for a failure that did not happen.
 	Idle bool `json:"idle,omitempty"`
+	// Unset names the optional inputs that the step is there for, of a step that is skipped because they have no value:
+	// nobody misses it.
+	Unset []string `json:"unset,omitempty"`
 	// Resumed is the earlier run in which the step finished: this one has not done it again.
 	Resumed string `json:"resumed,omitempty"`
 	// Lost says why the outputs of a step that an earlier run has finished are not known any more.

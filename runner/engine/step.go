@@ -68,7 +68,7 @@ func (w *walk) condition(ctx context.Context, step *check.Step, r *StepResult) (
 	switch v := v.(type) {
 	case bool:
 		if err == nil && !v {
-			r.Status, r.Why = Skipped, "its condition is false: "+shorten(step.Source.If.Text)
+			r.Status, r.Why, r.Unset = Skipped, "its condition is false: "+shorten(step.Source.If.Text), w.unset(step)
 		}
 		if err == nil {
 			return v, w.doubtful()
@@ -81,6 +81,20 @@ func (w *walk) condition(ctx context.Context, step *check.Step, r *StepResult) (
 	}
 	fail(r, Failed, fmt.Errorf("if: %w", err))
 	return false, ""
+}
+
+// unset lists the inputs without a value that a condition reads, if it reads inputs only and calls nothing but status functions.
+func (w *walk) unset(step *check.Step) []string {
+	var names []string
+	for _, ref := range step.If.References() {
+		if len(ref) < 2 || ref[0] != "inputs" {
+			return nil
+		}
+		if w.options.Inputs[ref[1]] == nil {
+			names = append(names, ref[1])
+		}
+	}
+	return names
 }
 
 // shorten makes one line of a condition, of a length that fits into one.

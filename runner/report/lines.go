@@ -19,8 +19,8 @@ type lines struct {
 	finished bool
 	closed   bool
 	steps    map[stepKey]*lineStep
-	idle     int // steps that nothing is told of
-	lost     int // lines that the journal did not take
+	idle     map[engine.Status]int // steps that nothing is told of
+	lost     int                   // lines that the journal did not take
 }
 
 // lineStep is what is remembered of a step while it runs; of one with items, until the end.
@@ -42,7 +42,7 @@ type lineStep struct {
 //
 // A step that only reads has no "started" line. A line of progress comes at most once a minute for each step.
 func NewLines(o Options) Reporter {
-	return &lines{form: newForm(o), steps: map[stepKey]*lineStep{}}
+	return &lines{form: newForm(o), steps: map[stepKey]*lineStep{}, idle: map[engine.Status]int{}}
 }
 
 func (r *lines) step(s engine.StepRef) *lineStep {
@@ -229,7 +229,7 @@ func (r *lines) finish(res engine.StepResult) {
 	} else if res.Status.Bad() {
 		priority, id = priorityError, StepFailedID
 	} else if idle(res) && !r.Verbose {
-		r.idle++
+		r.idle[res.Status]++
 		return
 	} else if r.Quiet {
 		return

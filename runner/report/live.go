@@ -26,8 +26,8 @@ type live struct {
 	frame    int
 	active   []*activeStep
 	items    map[stepKey]*itemsDone
-	group    *itemsDone // the items that finished last
-	idle     int        // steps that nothing is told of
+	group    *itemsDone            // the items that finished last
+	idle     map[engine.Status]int // steps that nothing is told of
 }
 
 // activeStep is a step that runs.
@@ -53,7 +53,7 @@ type itemsDone struct {
 func NewLive(o Options) Reporter { return newLive(o, redrawEvery) }
 
 func newLive(o Options, every time.Duration) *live {
-	r := &live{form: newForm(o), items: map[stepKey]*itemsDone{}}
+	r := &live{form: newForm(o), items: map[stepKey]*itemsDone{}, idle: map[engine.Status]int{}}
 	if r.Width == 0 {
 		r.Width = liveDefaultWidth
 	}
@@ -168,7 +168,7 @@ func (r *live) finish(p *page, res engine.StepResult) {
 	key := keyOf(res.Step)
 	r.forget(key)
 	if idle(res) && !r.Verbose {
-		r.idle++
+		r.idle[res.Status]++
 		return
 	}
 	items := r.items[key.whole()]

@@ -139,13 +139,18 @@ var sectionTitles = map[engine.Section]string{
 func (r *plan) sections(p *page) {
 	names := 0
 	for _, s := range r.steps {
-		names = max(names, textWidth(r.stepName(wholeRef(s.ref))))
+		if !s.done || r.Verbose || !unset(s.result) {
+			names = max(names, textWidth(r.stepName(wholeRef(s.ref))))
+		}
 	}
 	names = min(names, 24)
 	for _, section := range []engine.Section{engine.SectionSteps, engine.SectionAlways, engine.SectionOnFailure} {
 		titled := false
 		for i, s := range r.steps {
 			if s.key.section != section && !(s.key.section == "" && section == engine.SectionSteps) {
+				continue
+			}
+			if s.done && !r.Verbose && unset(s.result) {
 				continue
 			}
 			if title := sectionTitles[section]; title != "" && !titled {

@@ -122,13 +122,15 @@ func (f *form) stepTitle(s engine.StepRef) string {
 }
 
 // reached are the counts of steps without the idle ones.
-func reached(steps map[engine.Status]int, idle int) map[engine.Status]int {
-	if idle == 0 || steps == nil {
+func reached(steps, idle map[engine.Status]int) map[engine.Status]int {
+	if len(idle) == 0 || steps == nil {
 		return steps
 	}
 	rest := maps.Clone(steps)
-	if rest[engine.Unreached] -= idle; rest[engine.Unreached] <= 0 {
-		delete(rest, engine.Unreached)
+	for status, n := range idle {
+		if rest[status] -= n; rest[status] <= 0 {
+			delete(rest, status)
+		}
 	}
 	return rest
 }
@@ -142,7 +144,10 @@ func (f *form) retrying(e engine.StepRetrying) string {
 	return text + ": " + f.clean(e.Reason)
 }
 
-// idle reports whether a step was for a failure that did not happen: nothing to tell.
+// idle reports whether a step was for a failure that did not happen, or for inputs that nobody has given: nothing to tell.
 func idle(r engine.StepResult) bool {
-	return r.Idle && len(r.Diagnostics) == 0
+	return (r.Idle || unset(r)) && len(r.Diagnostics) == 0
 }
+
+// unset reports whether a step is there for inputs that nobody has given.
+func unset(r engine.StepResult) bool { return len(r.Unset) > 0 && len(r.Diagnostics) == 0 }

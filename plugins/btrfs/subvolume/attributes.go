@@ -15,6 +15,10 @@ type attributes struct {
 	ReadOnly   bool      `json:"read_only"`
 	Managed    bool      `json:"managed"`
 	Created    time.Time `json:"created"`
+	// Of a copy of a snapshot: the UUID by which all copies know each other, or the path of one that is planned; and how many files
+	// it takes to make it, if it is a file.
+	Origin string `json:"origin,omitempty"`
+	Needs  int    `json:"needs,omitempty"`
 	Shape
 }
 
@@ -31,10 +35,17 @@ func AfterCopy(parent kernel.UUID, instant time.Time) json.RawMessage {
 	return attributes{ParentUUID: uuidText(parent), Created: instant.UTC()}.encode()
 }
 
-// AfterReceive is the After of a change that creates a managed snapshot by receiving it.
-func AfterReceive(source, stamp string) json.RawMessage {
+// AfterReceive is the After of a change that creates a managed snapshot by receiving it, or a file to make it of: origin is the UUID by
+// which all copies know each other, or the path of the snapshot if that is planned; needs is of files.
+func AfterReceive(source, stamp, origin string, needs int) json.RawMessage {
 	taken, _ := ParseStamp(stamp)
-	return attributes{Source: source, ReadOnly: true, Managed: true, Created: taken}.encode()
+	return attributes{Source: source, ReadOnly: true, Managed: true, Created: taken, Origin: origin, Needs: needs}.encode()
+}
+
+// ReceivedAs reads origin and needs again; "" of what is no copy.
+func ReceivedAs(after json.RawMessage) (origin string, needs int) {
+	a := readAttributes(after)
+	return a.Origin, a.Needs
 }
 
 // BeforeDelete is the Before of a change that deletes a subvolume.

@@ -67,3 +67,11 @@ func (k Known) Origin() kernel.UUID {
 	}
 	return k.UUID
 }
+
+// OriginKey is Origin as a text, or the path of one that is planned.
+func (k Known) OriginKey() string {
+	if k.Planned {
+		return k.Path
+	}
+	return k.Origin().String()
+}

@@ -52,6 +52,7 @@ type subvolume struct {
 	planned   bool      // no UUID, no ID, no transaction yet
 	source    string    // of a snapshot that coppice took
 	sent      time.Time // when it was taken, of one that was received: its creation time is that of its coming here
+	origin    string    // of a copy of a snapshot: the UUID of that, or its path if it is planned
 	adopted   bool      // it was made by somebody else, and taken into the catalogue
 	untrusted bool      // it was taken while the clock could not be believed, so its creation time proves nothing
 	unmanaged string    // why it is not managed, in words; "" if it is
@@ -140,6 +141,9 @@ func (m *machine) settle() {
 			if known, ok := m.state.catalogue.find(s.Subvolume); ok {
 				s.untrusted, s.adopted = known.untrusted, known.Adopted
 				s.sent = known.sent()
+				if !known.Received.IsZero() {
+					s.origin = known.Received.String()
+				}
 			}
 		}
 		if s.ParentID != 0 {

@@ -133,8 +133,10 @@ func (m *machine) observeGuards(h volume.Host, f *kernel.Filesystem, mounted fun
 	for id, where := range found {
 		m.mounted[id] = mountedAt(where)
 	}
-	if m.receiving, err = volume.BeingReceived(f); err != nil {
-		return volume.Explain("", err)
+	if m.state.schema == nil { // else nothing is deleted anyway
+		if m.receiving, err = volume.BeingReceived(f); err != nil {
+			return volume.Explain("", err)
+		}
 	}
 	m.state.holds, m.state.unheld = volume.ReadHolds(f)
 	if m.state.holds == nil {

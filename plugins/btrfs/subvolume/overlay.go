@@ -326,7 +326,7 @@ func (m *machine) planDirs(s subvolume) {
 // plannedSubvolume reads what a change says of the subvolume that it would create.
 func plannedSubvolume(c sdk.Change) subvolume {
 	a := readAttributes(c.After)
-	s := subvolume{planned: true, source: a.Source, unmanaged: unrecorded, shape: a.Shape}
+	s := subvolume{planned: true, source: a.Source, unmanaged: unrecorded, origin: a.Origin, shape: a.Shape}
 	s.Path = c.Resource.Name
 	s.ReadOnly = a.ReadOnly
 	s.OTime = a.Created.UTC()

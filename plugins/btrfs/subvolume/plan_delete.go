@@ -66,11 +66,7 @@ func planDelete(m *machine, in DeleteInput, into string, instant time.Time) (del
 		planned.Diagnostics = append(planned.Diagnostics, volume.Warn("remove the hold switch when deleting is safe again", "nothing is deleted: %s", held))
 	}
 	for _, s := range chosen {
-		fact := memberFact{Snapshot: s.key(), Deleted: held == ""}
-		if ofThisRun(s, instant) {
-			fact.Snapshot = s.Path
-		}
-		facts.Members = append(facts.Members, fact)
+		facts.Members = append(facts.Members, memberFact{Snapshot: s.fact(instant), Deleted: held == ""})
 		if held != "" {
 			planned.Kept = append(planned.Kept, sdk.Kept{Resource: m.resource(s.Path, s.id()), Reason: held})
 			continue

@@ -103,10 +103,7 @@ func planPin(m *machine, given []string, instant time.Time, hold *volume.Hold, w
 func planPinOf(m *machine, planned *pinPlan, s subvolume, instant time.Time, hold *volume.Hold, who string) pinFact {
 	before := m.holdsOf(s)
 	own, has := before.Of(who)
-	fact := pinFact{Subvolume: s.key(), Held: []volume.Hold{}}
-	if ofThisRun(s, instant) {
-		fact.Subvolume = s.Path
-	}
+	fact := pinFact{Subvolume: s.fact(instant), Held: []volume.Hold{}}
 	if has {
 		fact.Held = append(fact.Held, own)
 	}
@@ -188,4 +185,13 @@ func (m *machine) overlayHolds(c sdk.Change) {
 		m.pinned = map[string]volume.Holds{}
 	}
 	m.pinned[c.Resource.Name] = *a.Holds
+}
+
+// PinsAfter are the pins of a subvolume after a change of them; false if it is about something else.
+func PinsAfter(c sdk.Change) (volume.Holds, bool) {
+	var a holdsAttribute
+	if c.Kind != sdk.Update || json.Unmarshal(c.After, &a) != nil || a.Holds == nil {
+		return nil, false
+	}
+	return *a.Holds, true
 }

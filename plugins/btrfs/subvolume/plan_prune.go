@@ -99,7 +99,7 @@ type pruneSourceFacts struct {
 	Members []memberFact `json:"members"` // sorted by path
 }
 
-// memberFact is a snapshot and its fate. One of this very run is named by its path, as in a preview; others by UUID.
+// memberFact is a snapshot and its fate.
 type memberFact struct {
 	Snapshot string   `json:"snapshot"`
 	Flags    []string `json:"flags,omitempty"`
@@ -234,11 +234,8 @@ func (p *pruner) source(s pruneSource) bool {
 		if (v.Keep || blocked != "") && !spare {
 			p.keep(s, byKey[v.Key], v, blocked)
 		}
-		fact := memberFact{Snapshot: v.Key, Flags: flags[v.Key], Deleted: !v.Keep && blocked == "", Spare: spare}
-		if ofThisRun(byKey[v.Key], p.instant) {
-			fact.Snapshot = byKey[v.Key].Path
-		}
-		facts.Members = append(facts.Members, fact)
+		facts.Members = append(facts.Members, memberFact{Snapshot: byKey[v.Key].fact(p.instant), Flags: flags[v.Key],
+			Deleted: !v.Keep && blocked == "", Spare: spare})
 	}
 	if blocked == "" {
 		for _, v := range decision.Deletes() {

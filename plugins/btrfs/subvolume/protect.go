@@ -101,6 +101,18 @@ func (s subvolume) taken() time.Time {
 // ofThisRun reports whether a snapshot has the stamp of the run that asks.
 func ofThisRun(s subvolume, instant time.Time) bool { return s.Name() == StampOf(instant) }
 
+// fact identifies a snapshot in the facts of a plan, the same in a preview, where it may not exist yet: one with the stamp of this run
+// by its path, a copy by what it is a copy of.
+func (s subvolume) fact(instant time.Time) string {
+	switch {
+	case ofThisRun(s, instant):
+		return s.Path
+	case s.origin != "":
+		return "copy of " + s.origin
+	}
+	return s.key()
+}
+
 // valid reports whether a snapshot counts as one that something can be restored from: its creation time can be true, as
 // package retention sees it.
 func (m *machine) valid(s subvolume, clock clock) bool {

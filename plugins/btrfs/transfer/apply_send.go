@@ -205,7 +205,7 @@ func (s *sender) item(ctx context.Context, q queue, it item) (int64, error) {
 	case !now.ReadOnly:
 		return 0, volume.Drifted("cannot send %q: it is writable now", it.Path)
 	}
-	j := job{Run: s.c.Run, Source: q.Source, Folder: q.Folder, Stamp: it.Stamp, Origin: it.Origin, Parent: it.ParentOrigin,
+	j := job{Run: s.c.Run, Source: q.Source, Folder: q.Folder, Stamp: it.Stamp, Origin: it.Origin, Parent: it.ParentOrigin, Sender: s.f.UUID(),
 		Untrusted: it.Untrusted, Created: it.Created.UTC().Format(time.RFC3339Nano)}
 	if s.in.Verify == "content" {
 		d, err := digestOf(ctx, s.f, now.Path, now.UUID)

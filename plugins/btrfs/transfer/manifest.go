@@ -22,16 +22,18 @@ const (
 
 // manifest describes a stream file.
 type manifest struct {
-	Version   int         `json:"version"`
-	Source    string      `json:"source"`
-	Stamp     string      `json:"stamp"`
-	UUID      kernel.UUID `json:"uuid"`            // the origin
-	Parent    kernel.UUID `json:"parent,omitzero"` // the origin of what it has the changes to; none: it is a full one
-	Bytes     int64       `json:"bytes"`
-	SHA256    string      `json:"sha256"` // of the stream
-	Created   string      `json:"created,omitempty"`
-	Untrusted string      `json:"clock_untrusted,omitempty"`
-	Content   *digest     `json:"content,omitempty"` // of the snapshot, where it was read to be compared
+	Version int         `json:"version"`
+	Source  string      `json:"source"`
+	Stamp   string      `json:"stamp"`
+	UUID    kernel.UUID `json:"uuid"` // the origin
+	// Filesystem is what it was sent from; none: nobody has noted it, as before there was this field.
+	Filesystem kernel.UUID `json:"filesystem,omitzero"`
+	Parent     kernel.UUID `json:"parent,omitzero"` // the origin of what it has the changes to; none: it is a full one
+	Bytes      int64       `json:"bytes"`
+	SHA256     string      `json:"sha256"` // of the stream
+	Created    string      `json:"created,omitempty"`
+	Untrusted  string      `json:"clock_untrusted,omitempty"`
+	Content    *digest     `json:"content,omitempty"` // of the snapshot, where it was read to be compared
 }
 
 const manifestVersion = 1

@@ -54,6 +54,16 @@ type replica struct {
 	Origin kernel.UUID
 	UUID   kernel.UUID // btrfs only
 	Needs  int         // files only: how many files it takes to make the snapshot
+
+	planned string // of one that an earlier step makes: the key of what it is a copy of
+}
+
+// key is what all copies of a snapshot have in common, as subvolume.Known.OriginKey.
+func (r replica) key() string {
+	if r.planned != "" {
+		return r.planned
+	}
+	return r.Origin.String()
 }
 
 // remnant is what a transfer that was cut off has left.
@@ -67,6 +77,7 @@ type remnant struct {
 type job struct {
 	Run, Source, Folder, Stamp string
 	Origin, Parent             kernel.UUID // zero: a full stream
+	Sender                     kernel.UUID // the filesystem that it is sent from; zero: nobody knows
 	Untrusted                  string
 	Content                    *digest // what the content has to be; nil: it is not compared
 	Created                    string  // RFC 3339, for people

@@ -71,34 +71,83 @@ func (p *filePlace) observe(ctx context.Context, q query) (content, error) {
 		return c, fmt.Errorf("cannot look at %q: %w", p.dir, err)
 	}
 	c.ReadOnly = st.Flags&unix.ST_RDONLY != 0
+	own, _ := kernel.ParseUUID(strings.TrimPrefix(q.Who, senderPrefix))
 	for _, folder := range q.Folders {
-		all, needs, remnants, taken, err := readFiles(filepath.Join(p.dir, folder))
+		s, err := readShelf(filepath.Join(p.dir, folder))
 		if err != nil {
 			return c, err
 		}
-		for _, m := range all {
-			c.Copies[folder] = append(c.Copies[folder], replica{Name: m.Stamp, Origin: m.UUID, Needs: needs[m.UUID],
+		c.Taken[folder] = s.taken
+		for _, m := range s.usable {
+			if !m.Filesystem.IsZero() && m.Filesystem != own {
+				c.Others[folder] = m.Filesystem.String()
+				c.Taken[folder] = append(c.Taken[folder], m.Stamp)
+				continue
+			}
+			c.Copies[folder] = append(c.Copies[folder], replica{Name: m.Stamp, Origin: m.UUID, Needs: s.needs[m.UUID],
 				Path: filepath.Join(p.dir, folder, m.Stamp+streamSuffix)})
 		}
-		c.Taken[folder] = taken
-		c.Remnants = append(c.Remnants, remnants...)
+		for _, l := range s.left {
+			// Where another filesystem's copies are, what nobody has put his name to may be of a transfer that goes on: on
+			// network filesystems a lock may be seen on one machine only.
+			if l.owner == own || l.owner.IsZero() && c.Others[folder] == "" {
+				c.Remnants = append(c.Remnants, remnant{Path: l.path})
+			}
+		}
 	}
 	var err error
 	c.Standing, err = standingOf(ctx, p.h, p.dir)
 	return c, err
 }
 
-// readFiles reads the folder of one source: what can be used and how many files each of it takes, what a transfer that was
-// cut off has left, and the stamps that something else stands in the way of.
-func readFiles(dir string) (all []manifest, needs map[kernel.UUID]int, remnants []remnant, taken []string, err error) {
+// shelf is the folder of one source.
+type shelf struct {
+	usable []manifest
+	needs  map[kernel.UUID]int // how many files each of them takes
+	left   []unfinished
+	taken  []string // stamps that something else stands in the way of
+}
+
+// unfinished is what a transfer has left that was cut off.
+type unfinished struct {
+	path  string
+	owner kernel.UUID // the filesystem that it was sent from; zero: nobody knows
+}
+
+// partialName is that of a stream that is being written.
+func partialName(stamp string, sender kernel.UUID) string {
+	if sender.IsZero() {
+		return stamp + partialSuffix
+	}
+	return stamp + "." + sender.String() + partialSuffix
+}
+
+// parsePartial reads such a name.
+func parsePartial(name string) (sender kernel.UUID, ok bool) {
+	stamp, ok := strings.CutSuffix(name, partialSuffix)
+	if !ok {
+		return sender, false
+	}
+	if n := len(stamp) - 37; n > 0 && stamp[n] == '.' {
+		if id, err := kernel.ParseUUID(stamp[n+1:]); err == nil {
+			stamp, sender = stamp[:n], id
+		}
+	}
+	_, ok = subvolume.ParseStamp(stamp)
+	return sender, ok
+}
+
+// readShelf reads the folder of one source.
+func readShelf(dir string) (s shelf, err error) {
 	entries, err := os.ReadDir(dir) // sorted
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil, nil, nil
+		return s, nil
 	}
 	if err != nil {
-		return nil, nil, nil, nil, fmt.Errorf("cannot read the folder %q: %w", dir, err)
+		return s, fmt.Errorf("cannot read the folder %q: %w", dir, err)
 	}
 	described := map[string]bool{}
+	var all []manifest
 	for _, e := range entries {
 		stamp, ok := strings.CutSuffix(e.Name(), manifestSuffix)
 		if _, strict := subvolume.ParseStamp(stamp); !ok || !strict {
@@ -107,28 +156,27 @@ func readFiles(dir string) (all []manifest, needs map[kernel.UUID]int, remnants 
 		described[stamp] = true
 		m, err := readManifest(dir, stamp)
 		if err != nil {
-			taken = append(taken, stamp)
+			s.taken = append(s.taken, stamp)
 			continue
 		}
 		all = append(all, m)
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		stamp, partial := strings.CutSuffix(e.Name(), partialSuffix)
-		whole := false
-		if !partial {
-			stamp, whole = strings.CutSuffix(e.Name(), streamSuffix)
+		owner, left := parsePartial(e.Name())
+		if stamp, whole := strings.CutSuffix(e.Name(), streamSuffix); whole && !described[stamp] {
+			_, left = subvolume.ParseStamp(stamp)
 		}
-		if _, strict := subvolume.ParseStamp(stamp); !strict || !e.Type().IsRegular() || !partial && (!whole || described[stamp]) {
+		if !left || !e.Type().IsRegular() {
 			continue
 		}
 		if lock, err := lockFile(path, unix.LOCK_SH); err == nil {
 			lock.Close()
-			remnants = append(remnants, remnant{Path: path})
+			s.left = append(s.left, unfinished{path, owner})
 		}
 	}
-	all, needs = usable(dir, all)
-	return all, needs, remnants, taken, nil
+	s.usable, s.needs = usable(dir, all)
+	return s, nil
 }
 
 // lockFile opens a file and locks it; the lock ends with the file.
@@ -185,13 +233,13 @@ func (p *filePlace) keep(ctx context.Context, j job, from io.Reader) (kept, erro
 	if err := syncDir(p.dir); err != nil {
 		return kept{}, err
 	}
-	partial := filepath.Join(dir, j.Stamp+partialSuffix)
+	partial := filepath.Join(dir, partialName(j.Stamp, j.Sender))
 	f, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return kept{}, fmt.Errorf("cannot write the stream: %w", err)
 	}
 	defer f.Close()
-	m := manifest{Version: manifestVersion, Source: j.Source, Stamp: j.Stamp, UUID: j.Origin, Parent: j.Parent,
+	m := manifest{Version: manifestVersion, Source: j.Source, Stamp: j.Stamp, UUID: j.Origin, Parent: j.Parent, Filesystem: j.Sender,
 		Created: j.Created, Untrusted: j.Untrusted, Content: j.Content}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return kept{}, fmt.Errorf("cannot lock %q: %w", partial, err)

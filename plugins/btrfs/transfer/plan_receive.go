@@ -99,6 +99,10 @@ func (p *receivePlanner) source(source string) *sdk.Error {
 	if len(files) == 0 {
 		return volume.Invalid("/sources", "there are files of "+quoted(p.files.sources), "there are no files of %q", source)
 	}
+	files, err := sentFrom(source, files, p.in.Sender)
+	if err != nil {
+		return err
+	}
 	want := files[len(files)-1]
 	if p.in.Snapshot != "newest" {
 		i := slices.IndexFunc(files, func(m manifest) bool { return m.Stamp == p.in.Snapshot })
@@ -117,13 +121,16 @@ func (p *receivePlanner) source(source string) *sdk.Error {
 	copies := p.there.Copies[folder]
 	newest := ReceivedSnapshot{Source: source, Path: p.there.Folder + "/" + folder + "/" + want.Stamp}
 	for i, m := range slices.Backward(way) {
-		j := slices.IndexFunc(copies, func(r replica) bool { return r.Origin == m.UUID })
+		j := slices.IndexFunc(copies, func(r replica) bool { return r.key() == m.UUID.String() })
 		if j < 0 {
 			continue
 		}
 		p.planned.Kept = append(p.planned.Kept, sdk.Kept{Resource: p.resource(copies[j].Path, copies[j].UUID), Reason: "received already"})
 		if m.UUID == want.UUID {
-			newest.Path, newest.UUID = copies[j].Path, sdk.UUID(copies[j].UUID.String())
+			newest.Path = copies[j].Path
+			if copies[j].planned == "" {
+				newest.UUID = sdk.UUID(copies[j].UUID.String())
+			}
 		}
 		way = way[i+1:]
 		break
@@ -138,7 +145,7 @@ func (p *receivePlanner) source(source string) *sdk.Error {
 	for _, m := range way {
 		path := p.there.Folder + "/" + folder + "/" + m.Stamp
 		p.planned.Changes = append(p.planned.Changes, sdk.Change{Kind: sdk.Create, Resource: p.resource(path, kernel.UUID{}),
-			Summary: "from " + filepath.Join(string(p.in.From), folder, m.Stamp+streamSuffix), After: subvolume.AfterReceive(source, m.Stamp)})
+			Summary: "from " + filepath.Join(string(p.in.From), folder, m.Stamp+streamSuffix), After: subvolume.AfterReceive(source, m.Stamp, m.UUID.String(), 0)})
 		p.planned.Unknown = append(p.planned.Unknown, fmt.Sprintf("/received/%d/uuid", len(p.planned.Outputs.Received)))
 		p.planned.Outputs.Received = append(p.planned.Outputs.Received, ReceivedSnapshot{Source: source, Path: path})
 		fact.Send = append(fact.Send, sendFact{Snapshot: m.UUID.String(), Parent: parentFact(m)})

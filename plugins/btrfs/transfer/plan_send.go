@@ -20,10 +20,10 @@ type sides struct {
 	uuid     string
 	readOnly bool
 	sources  []shelved
-	holds    map[kernel.UUID]volume.Holds
-	to       string // as the input says
-	who      string // whose holds
-	local    bool   // the target is of this machine
+	holds    map[string]volume.Holds // by the keys of what they are on
+	to       string                  // as the input says
+	who      string                  // whose holds
+	local    bool                    // the target is of this machine
 	content  content
 }
 
@@ -77,8 +77,8 @@ type sendFacts struct {
 
 type sourceFact struct {
 	Source string     `json:"source"`
-	Common string     `json:"common,omitempty"` // its origin
-	Copy   string     `json:"copy,omitempty"`   // UUID of its copy
+	Common string     `json:"common,omitempty"`
+	Copy   string     `json:"copy,omitempty"` // path of its copy
 	Send   []sendFact `json:"send"`
 	Wrong  string     `json:"wrong,omitempty"`
 }
@@ -169,15 +169,15 @@ func (p *sendPlanner) copyResource(path string, id kernel.UUID) sdk.Resource {
 func (p *sendPlanner) source(src shelved) {
 	fact := sourceFact{Source: src.name, Send: []sendFact{}}
 	defer func() { p.facts.Sources = append(p.facts.Sources, fact) }()
-	copies := map[kernel.UUID]replica{}
+	copies := map[string]replica{}
 	for _, r := range p.s.content.Copies[src.folder] {
-		copies[r.Origin] = r
+		copies[r.key()] = r
 	}
 	common := -1
 	for i, s := range src.snapshots {
-		if r, there := copies[s.Origin()]; there && !s.Planned {
+		if r, there := copies[s.OriginKey()]; there {
 			common = i
-			fact.Common, fact.Copy = s.Origin().String(), r.UUID.String()
+			fact.Common, fact.Copy = p.named(s), r.Path
 		}
 	}
 	missing := src.snapshots[common+1:]
@@ -189,6 +189,7 @@ func (p *sendPlanner) source(src shelved) {
 		p.planned.Diagnostics = append(p.planned.Diagnostics, volume.ItemError(err))
 		return
 	}
+	p.shared(src)
 	if p.in.What == "newest" && len(missing) > 1 {
 		missing = missing[len(missing)-1:]
 	}
@@ -201,8 +202,9 @@ func (p *sendPlanner) source(src shelved) {
 	needs := 0                // how many files that takes
 	if common >= 0 {
 		last = &src.snapshots[common]
-		needs = copies[last.Origin()].Needs
-		p.planned.Kept = append(p.planned.Kept, sdk.Kept{Resource: p.copyResource(copies[last.Origin()].Path, copies[last.Origin()].UUID), Reason: "the newest that is there already"})
+		there := copies[last.OriginKey()]
+		needs = there.Needs
+		p.planned.Kept = append(p.planned.Kept, sdk.Kept{Resource: p.copyResource(there.Path, there.UUID), Reason: "the newest that is there already"})
 	}
 	for i := range missing {
 		s := &missing[i]
@@ -216,9 +218,9 @@ func (p *sendPlanner) source(src shelved) {
 		if p.s.content.Kind == "files" && p.in.FullEvery > 0 && needs >= p.in.FullEvery {
 			parent, needs = nil, 0
 		}
-		fact.Send = append(fact.Send, p.send(&q, *s, parent))
-		last = s
 		needs++
+		fact.Send = append(fact.Send, p.send(&q, *s, parent, needs))
+		last = s
 	}
 	if last != nil {
 		p.hold(&q, src, *last)
@@ -240,8 +242,12 @@ func (p *sendPlanner) refused(src shelved, common int, missing []subvolume.Known
 		return volume.Refuse("give each filesystem a folder of its own; if this one has taken the place of that, set full: allow",
 			"the target has copies of %q of another filesystem, %s, and both would be expired as one", src.name, other)
 	}
+	if len(p.s.content.Copies[src.folder]) > 0 {
+		return volume.Refuse("are they of another filesystem? Give each a folder of its own; to send everything again, set full: allow",
+			"the target has copies of %q, but of no snapshot that is still here", src.name)
+	}
 	for _, s := range src.snapshots {
-		if _, held := p.s.holds[s.UUID].Of(p.s.who); held && !s.Planned {
+		if _, held := p.s.holds[s.Key()].Of(p.s.who); held {
 			return volume.Refuse("is it the right disk? To send everything again, set full: allow",
 				"%q was sent to this target before (%s is held for it), but the target has no snapshot of it any more", src.name, s.Path)
 		}
@@ -249,17 +255,32 @@ func (p *sendPlanner) refused(src shelved, common int, missing []subvolume.Known
 	return nil
 }
 
+// shared sees to it that no later step expires what another filesystem has sent into the same folder.
+func (p *sendPlanner) shared(src shelved) {
+	other := p.s.content.Others[src.folder]
+	if other == "" || p.s.content.Kind != "btrfs" {
+		return
+	}
+	out := &p.planned.Outputs
+	out.Sources = out.Sources[:len(out.Sources)-1]
+	p.planned.Diagnostics = append(p.planned.Diagnostics, volume.Warn(
+		fmt.Sprintf("give each filesystem a folder of its own; if that one is gone for ever, take its hold away: \"coppice snapshots unpin --who %s\"", keeper(other)),
+		"copies of %q of another filesystem, %s, are in the same folder of the target: no copies of that source are expired", src.name, other))
+}
+
 // taken reports whether something else has the name of a copy.
 func (p *sendPlanner) taken(src shelved, s subvolume.Known) bool {
 	return slices.Contains(p.s.content.Taken[src.folder], s.Name()) ||
-		slices.ContainsFunc(p.s.content.Copies[src.folder], func(r replica) bool { return r.Name == s.Name() && (s.Planned || r.Origin != s.Origin()) })
+		slices.ContainsFunc(p.s.content.Copies[src.folder], func(r replica) bool { return r.Name == s.Name() && r.key() != s.OriginKey() })
 }
 
-// send plans one transfer.
-func (p *sendPlanner) send(q *queue, s subvolume.Known, parent *subvolume.Known) sendFact {
+// send plans one transfer. needs is how many files it takes to make the snapshot then.
+func (p *sendPlanner) send(q *queue, s subvolume.Known, parent *subvolume.Known, needs int) sendFact {
 	out := SentSnapshot{Source: q.Source, Snapshot: s.Path, Copy: p.s.content.Folder + "/" + q.Folder + "/" + s.Name()}
 	if p.s.content.Kind == "files" {
 		out.Copy += streamSuffix
+	} else {
+		needs = 0
 	}
 	n := len(p.planned.Outputs.Sent)
 	p.planned.Unknown = append(p.planned.Unknown, fmt.Sprintf("/sent/%d/bytes", n))
@@ -281,7 +302,7 @@ func (p *sendPlanner) send(q *queue, s subvolume.Known, parent *subvolume.Known)
 		}
 	}
 	it.Change = p.change(sdk.Change{Kind: sdk.Create, Resource: p.copyResource(out.Copy, kernel.UUID{}), Summary: summary,
-		After: subvolume.AfterReceive(q.Source, s.Name())})
+		After: subvolume.AfterReceive(q.Source, s.Name(), s.OriginKey(), needs)})
 	p.planned.Outputs.Sent = append(p.planned.Outputs.Sent, out)
 	q.Items = append(q.Items, it)
 	return fact
@@ -302,11 +323,11 @@ func (p *sendPlanner) hold(q *queue, src shelved, last subvolume.Known) {
 	right := false
 	for i := range src.snapshots {
 		s := &src.snapshots[i]
-		h, held := p.s.holds[s.UUID].Of(p.s.who)
+		h, held := p.s.holds[s.Key()].Of(p.s.who)
 		switch {
-		case s.Planned || !held:
+		case !held:
 			continue
-		case s.UUID == last.UUID:
+		case s.Key() == last.Key():
 			right = p.longEnough(h, hold)
 			continue
 		}
@@ -322,7 +343,7 @@ func (p *sendPlanner) hold(q *queue, src shelved, last subvolume.Known) {
 	}
 	before, right = nil, false
 	for _, r := range p.s.content.Holds[src.folder] {
-		if r.Origin == last.Origin() && !last.Planned {
+		if r.key() == last.OriginKey() {
 			right = true
 			continue
 		}
@@ -331,7 +352,7 @@ func (p *sendPlanner) hold(q *queue, src shelved, last subvolume.Known) {
 	if !right || before != nil {
 		after := subvolume.HeldSnapshot{Path: p.s.content.Folder + "/" + src.folder + "/" + last.Name(), Hold: volume.Hold{Who: keeper(p.s.uuid), Reason: copyReason}}
 		for _, r := range p.s.content.Copies[src.folder] {
-			if r.Origin == last.Origin() && !last.Planned {
+			if r.key() == last.OriginKey() {
 				after.Snapshot, after.Path = r.UUID, r.Path
 			}
 		}

@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
@@ -63,11 +63,11 @@ func readLibrary(dir string) (library, error) {
 		if !e.IsDir() {
 			continue
 		}
-		all, _, _, _, err := readFiles(filepath.Join(dir, e.Name()))
+		s, err := readShelf(filepath.Join(dir, e.Name()))
 		if err != nil {
 			return l, volume.Explain("/from", err)
 		}
-		for _, m := range all {
+		for _, m := range s.usable {
 			if l.files[m.Source] == nil {
 				l.sources = append(l.sources, m.Source)
 			}
@@ -89,6 +89,9 @@ func lookAndPlanReceive(ctx context.Context, h volume.Host, c *sdk.Call, in Rece
 	if !filepath.IsAbs(string(in.From)) {
 		return receivePlan{}, volume.Invalid("/from", "write the folder's absolute path", "%q is no absolute path", in.From)
 	}
+	if _, err := kernel.ParseUUID(in.Sender); err != nil && in.Sender != "" {
+		return receivePlan{}, volume.Invalid("/sender", "it is in the descriptions of the files", "%q is no UUID", in.Sender)
+	}
 	files, err := readLibrary(string(in.From))
 	if err != nil {
 		return receivePlan{}, err
@@ -107,20 +110,44 @@ func lookAndPlanReceive(ctx context.Context, h volume.Host, c *sdk.Call, in Rece
 	if err != nil {
 		return receivePlan{}, err
 	}
-	overlayCopies(&there, c.Prior)
+	there.lay(c.Prior, "")
 	return planReceive(files, there, in)
 }
 
-// overlayCopies lays what earlier steps would make in the folders over what is there: their names are taken.
-func overlayCopies(c *content, prior []sdk.Change) {
-	for _, change := range prior {
-		path := change.Resource.Name
-		if change.Kind != sdk.Create || change.Resource.Type != volume.ResourceType || change.Resource.Scope != c.Scope || !volume.Inside(c.Folder, path) {
+// sentFrom are those of the files of one source that were sent from a filesystem; an empty text is the only one. Files whose
+// description does not say it, as before there was that field, are of the filesystem that has sent the changes to them, or of the only one.
+func sentFrom(source string, files []manifest, sender string) ([]manifest, *sdk.Error) {
+	byUUID := map[kernel.UUID]manifest{}
+	for _, m := range files {
+		byUUID[m.UUID] = m
+	}
+	of := map[kernel.UUID]kernel.UUID{} // filesystem by origin
+	var all []string
+	for _, m := range files {
+		if m.Filesystem.IsZero() {
 			continue
 		}
-		folder, name, ok := strings.Cut(strings.TrimPrefix(path, c.Folder+"/"), "/")
-		if ok {
-			c.Taken[folder] = append(c.Taken[folder], name)
+		all = append(all, m.Filesystem.String())
+		for at, there := m, true; there && of[at.UUID].IsZero(); at, there = byUUID[at.Parent] {
+			of[at.UUID] = m.Filesystem
+			if p, known := byUUID[at.Parent]; known && !p.Filesystem.IsZero() {
+				break
+			}
 		}
 	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(all) > 1 && sender == "" {
+		return nil, volume.Invalid("/sender", "choose one of "+quoted(all), "the files of %q were sent from %d filesystems", source, len(all))
+	}
+	var chosen []manifest
+	for _, m := range files {
+		if id := of[m.UUID]; sender == "" || id.String() == sender || id.IsZero() && len(all) < 2 && slices.Contains(all, sender) {
+			chosen = append(chosen, m)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, volume.Invalid("/sender", "there are files from "+quoted(all), "there are no files of %q that were sent from %s", source, sender)
+	}
+	return chosen, nil
 }

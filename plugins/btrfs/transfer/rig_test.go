@@ -118,3 +118,29 @@ func leftovers(t testing.TB, fs *loopfs.Filesystem) []string {
 	}
 	return left
 }
+
+// remnant makes what a transfer that was killed leaves.
+func (p *pair) remnant(folder, temp string) {
+	p.T.Helper()
+	f, err := kernel.Open(context.Background(), p.other.Mount)
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	defer f.Close()
+	lock, err := volume.MakeClaim(f, claimsFolder, "left.json", claim{Folder: folder, Temp: temp})
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	lock.Close()
+	p.Exec("btrfs", "subvolume", "create", p.other.Path(folder+"/"+temp))
+}
+
+// newest is the path of the newest snapshot of a source.
+func (p *pair) newest(source string) string {
+	p.T.Helper()
+	entries, err := os.ReadDir(p.FS.Path("snapshots/" + source))
+	if err != nil || len(entries) == 0 {
+		p.T.Fatal(err)
+	}
+	return "snapshots/" + source + "/" + entries[len(entries)-1].Name()
+}

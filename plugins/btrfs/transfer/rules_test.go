@@ -384,4 +384,10 @@ func TestFolderOfAnother(t *testing.T) {
 	if _, out := second.send(nil); len(out.Sent) != 1 {
 		t.Errorf("after that: %+v", out)
 	}
+	// Neither expires the other's copies.
+	for _, each := range []*pair{p, second} {
+		plan := each.Plan(each.next("send", each.to(nil)))
+		rig.Same(t, "sources", rig.Outputs[SendOutput](t, plan.Outputs).Sources, []string{})
+		rig.Contains(t, rig.Told(plan.Diagnostics), "warning", "no copies of that source are expired", "unpin --who sender:")
+	}
 }

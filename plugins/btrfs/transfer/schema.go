@@ -50,6 +50,7 @@ type ReceiveInput struct {
 	volume.Target
 	From         sdk.Path     `json:"from" min:"1" doc:"The folder of stream files, as btrfs.send has written it with to: file:/FOLDER."`
 	Sources      []string     `json:"sources,omitempty" doc:"Only the snapshots of these sources; left out: of all that have files there."`
+	Sender       string       `json:"sender" default:"" doc:"Only snapshots that were sent from the filesystem with this UUID; needed where the files of a source are from several."`
 	Snapshot     string       `json:"snapshot" default:"newest" min:"1" doc:"Which one: newest, or a stamp such as 20261024T060000.000Z."`
 	Into         string       `json:"into" default:"received" min:"1" doc:"Folder for the snapshots, a path from the filesystem's top level. Each source gets a folder of its own in it."`
 	StallTimeout sdk.Duration `json:"stall_timeout" default:"10m" doc:"Give a file up when nothing has moved for this long."`

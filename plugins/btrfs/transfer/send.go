@@ -103,6 +103,7 @@ func lookAndPlan(ctx context.Context, h volume.Host, c *sdk.Call, in SendInput) 
 	if s.content, err = p.observe(ctx, q); err != nil {
 		return sendPlan{}, err
 	}
+	s.content.lay(c.Prior, q.Who)
 	err = s.rightPlace()
 	if absent, is := errors.AsType[*absentError](err); is {
 		return planAbsent(in, absent)
@@ -131,7 +132,8 @@ func observeSource(ctx context.Context, h volume.Host, f *kernel.Filesystem, c *
 	for _, n := range names {
 		s.sources = append(s.sources, shelved{name: n, folder: subvolume.FolderOf(n), snapshots: v.Stamped(n, folder)})
 	}
-	s.holds, err = readHolds(f)
+	holds, err := readHolds(f)
+	s.holds = layHolds(holds, s.uuid, c.Prior)
 	return s, err
 }
 
