@@ -3,7 +3,6 @@ package replica
 import (
 	"time"
 
-	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -90,9 +89,4 @@ func (s Subvolume) created(taken time.Time) time.Time {
 		return taken.Add(-time.Duration(s.Age))
 	}
 	return time.Time{}
-}
-
-func uuid(id sdk.UUID) kernel.UUID {
-	u, _ := kernel.ParseUUID(string(id)) // checked by Check
-	return u
 }
