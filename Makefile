@@ -25,7 +25,6 @@ demo: build
 	@.ci/as-root $(BIN)/demo $(BIN)/coppice
 
 test:
-	@.ci/need go btrfs sshd protoc systemd prometheus
 	@.ci/test
 
 check:
