@@ -25,7 +25,7 @@ const (
 func beCoppice() int {
 	debug.SetGCPercent(300) // as main does
 	if os.Getenv(troubleEnv) != "" {
-		plugins = append(plugins, trouble)
+		builtins = append(builtins, builtin{"trouble", trouble})
 	}
 	code := checkedMain(os.Args)
 	if file := os.Getenv(peakEnv); file != "" && len(os.Args) > 1 && os.Args[1] != "plugin" {
