@@ -247,6 +247,9 @@ func (a *app) build(s *session, o *rehearsal, p *check.Program, inputs map[strin
 		return nil, nil, err
 	}
 	folder := imageFolder()
+	if err := sandbox.Leave(folder); err != nil {
+		return nil, nil, exit(exitFailed, err)
+	}
 	if err := enough(folder, where.layout); err != nil {
 		return nil, nil, err
 	}
