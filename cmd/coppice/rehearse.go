@@ -34,6 +34,8 @@ type rehearsal struct {
 	every  string
 	keep   bool
 	shell  bool
+	// unmounted: as in an initrd
+	unmounted bool
 }
 
 func (a *app) rehearseCommand() *cobra.Command {
@@ -71,6 +73,7 @@ func (a *app) rehearseCommand() *cobra.Command {
 	c.Flags().StringVar(&r.save, "save-layout", "", "save the layout in a `file`, or - for standard output, and execute nothing")
 	c.Flags().IntVar(&r.days, "days", 0, "run it as its schedule says for so many days, in leaps, and show what there is in the end")
 	c.Flags().StringVar(&r.every, "every", "", "with --days, a run each `duration`, such as 6h; default: by the playbook's schedule")
+	c.Flags().BoolVar(&r.unmounted, "unmounted", false, "mount none of the subvolumes, as in the initrd: for boot-rollback")
 	c.Flags().BoolVar(&r.keep, "keep", false, "keep the images of the copies, and say where")
 	c.Flags().BoolVar(&r.shell, "shell", false, "open a shell in the sandbox when it has happened")
 	return c
@@ -220,6 +223,7 @@ func (a *app) rehearse(parent context.Context, o *rehearsal, arg string) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
+	set.Unmounted = o.unmounted
 	if err := set.Show(tree, mountOptions); err != nil {
 		return exit(exitFailed, err)
 	}
