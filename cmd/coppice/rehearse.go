@@ -350,13 +350,11 @@ func (p *performance) stageHost() (*host.Host, error) {
 	if err := p.tie(); err != nil {
 		return nil, err
 	}
-	var sources []host.Source
-	for _, b := range builtins {
-		source := host.Source{Name: b.name, Path: "/proc/self/exe", Args: []string{"coppice", "plugin", "serve", b.name}}
-		if held[b.name] {
-			source.Args = []string{"coppice", "enter", b.name}
+	sources := p.sources()
+	for i := range sources {
+		if held[sources[i].Name] {
+			sources[i].Args = []string{"coppice", "enter", sources[i].Name}
 		}
-		sources = append(sources, source)
 	}
 	log := func(plugin, level, message string) {
 		if level == "warn" || level == "error" {

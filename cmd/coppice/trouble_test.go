@@ -23,7 +23,7 @@ const (
 
 // beCoppice is the main of the program, in the test binary.
 func beCoppice() int {
-	debug.SetGCPercent(300) // as main does
+	debug.SetGCPercent(gcPercent) // as main does
 	if os.Getenv(troubleEnv) != "" {
 		builtins = append(builtins, builtin{"trouble", trouble})
 	}
