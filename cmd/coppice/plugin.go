@@ -60,6 +60,9 @@ func (a *app) pluginCommand() *cobra.Command {
 		Short: "Serve a built-in plugin; the runner calls this",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := confine(); err != nil {
+				return exit(exitPlugin, err)
+			}
 			var names []string
 			for _, b := range builtins {
 				if b.name == args[0] {

@@ -88,7 +88,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: one document, or one event a line for run, apply and runs show")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "leave nothing out: every kept snapshot, every log line")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
-	root.AddCommand(a.runCommand(), a.planCommand(), a.applyCommand(), a.resumeCommand(), a.simulateCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
+	root.AddCommand(a.runCommand(), a.planCommand(), a.applyCommand(), a.resumeCommand(), a.rehearseCommand(), a.enterCommand(), a.simulateCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
 		a.explainCommand(), a.pluginCommand(), a.versionCommand(), a.runsCommand(), a.receiveCommand(), a.snapshotsCommand(), a.bootCommand(), a.schemaCommand(), a.graphCommand(), a.newCommand(), a.completionCommand())
 	a.complete(root)
 	return root
@@ -117,6 +117,11 @@ func configDir() string {
 
 // host makes the host of the built-in plugins. Close it.
 func (a *app) host(log func(plugin, level, message string)) *host.Host {
+	return host.New(host.Options{Sources: a.sources(), Log: log, LockDir: lockDir()})
+}
+
+// sources are all plugins.
+func (a *app) sources() []host.Source {
 	var sources []host.Source
 	for _, b := range builtins {
 		// /proc/self/exe is this very image, also after the file was replaced.
@@ -133,7 +138,7 @@ func (a *app) host(log func(plugin, level, message string)) *host.Host {
 			sources = append(sources, s)
 		}
 	}
-	return host.New(host.Options{Sources: sources, Log: log, LockDir: lockDir()})
+	return sources
 }
 
 // lockDir is where the runs of this machine lock what they use.
