@@ -40,6 +40,7 @@ var formats = []format{
 	{name: "coppice.descriptions", title: "coppice explain --json and coppice explain PLUGIN --json", list: "plugins", element: structure{file: "../sdk", name: "Description"}},
 	{name: "coppice.action", title: "coppice explain PLUGIN.ACTION --json", one: "action", element: structure{file: "../sdk", name: "Info"}},
 	{name: "coppice.simulation", title: "coppice simulate --json", one: "simulation", element: structure{file: "../runner/simulate", name: "Result"}},
+	{name: "coppice.rehearsal", title: "coppice rehearse --json", one: "rehearsal", element: structure{file: "../runner/rehearse", name: "Result"}},
 	{name: "coppice.version", title: "coppice version --json", one: "coppice", element: structure{file: "../cmd/coppice", name: "versions"}},
 }
 

@@ -89,12 +89,14 @@ type Job struct {
 	Hold    string         // why nothing may be destroyed; "": it may
 	Emit    func(engine.Event)
 	Expect  func(engine.StepResult) error // whether a plan is the one of a saved plan; nil: any
-	Wait    bool                          // for locks that another run has, instead of failing
-	Prior   []sdk.Change                  // of a simulation: what earlier virtual runs have planned
-	Virtual sdk.Virtual                   // of a simulation; ModePreview only
-	Past    *engine.Past                  // what an earlier run has done of this one; nil: nothing
-	Last    context.Context               // of on_failure and always; nil: they can't be stopped
-	Pulse   *Pulse                        // feels whether the execution lives; nil: nobody asks
+	// Withhold says which steps a run plans and does not apply; see engine.Options.
+	Withhold func(plugin, action string) string
+	Wait     bool            // for locks that another run has, instead of failing
+	Prior    []sdk.Change    // of a simulation: what earlier virtual runs have planned
+	Virtual  sdk.Virtual     // of a simulation; ModePreview only
+	Past     *engine.Past    // what an earlier run has done of this one; nil: nothing
+	Last     context.Context // of on_failure and always; nil: they can't be stopped
+	Pulse    *Pulse          // feels whether the execution lives; nil: nobody asks
 }
 
 // Execute runs or previews a program. The report accounts for every step,
@@ -113,7 +115,7 @@ func (r *Runner) Execute(ctx context.Context, p *check.Program, j Job) *engine.R
 	options := engine.Options{
 		Plugins: r.Host, Mode: j.Mode, Run: id, Instant: instant, Inputs: j.Inputs,
 		Host: j.Facts, Hold: j.Hold, Emit: j.Emit, Now: time.Now, Last: j.Last,
-		Sleep: sleep, Expect: j.Expect, Past: j.Past, Prior: j.Prior, Virtual: j.Virtual,
+		Sleep: sleep, Expect: j.Expect, Withhold: j.Withhold, Past: j.Past, Prior: j.Prior, Virtual: j.Virtual,
 		Lock: func(ctx context.Context, plugin string, lock sdk.Lock) (func(), error) {
 			return r.Host.Lock(ctx, plugin, lock, who, j.Wait)
 		},

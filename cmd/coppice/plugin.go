@@ -65,6 +65,9 @@ func (a *app) pluginCommand() *cobra.Command {
 		Short: "Serve a built-in plugin; the runner calls this",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := confine(); err != nil {
+				return exit(exitPlugin, err)
+			}
 			var names []string
 			for _, p := range builtins() {
 				if p.Name == args[0] {

@@ -49,7 +49,7 @@ func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult
 	r.Diagnostics = plan.Diagnostics
 	w.emit(StepPlanned{Step: r.Step, Plan: r.Planned})
 	nothing := len(plan.Changes) == 0 && len(plan.Unknown) == 0 // Apply could only say the same
-	if w.preview() || step.Action.Effect == sdk.Reads || nothing {
+	if r.Withheld = w.withheld(step, r, nothing); r.Withheld != "" || w.preview() || step.Action.Effect == sdk.Reads || nothing {
 		return w.predict(step, plan, r)
 	}
 	if w.options.Expect != nil {
@@ -59,6 +59,20 @@ func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult
 		}
 	}
 	return w.apply(ctx, step, request, plan, r)
+}
+
+// withheld says why a run does not apply a step that it has planned; "" when it does, or there is nothing to apply.
+func (w *walk) withheld(step *check.Step, r *StepResult, nothing bool) string {
+	if w.preview() || w.options.Withhold == nil || step.Action.Effect == sdk.Reads || nothing {
+		return ""
+	}
+	if why := w.options.Withhold(step.Plugin(), step.Action.Name); why != "" {
+		return why
+	}
+	if r.Conditional != "" {
+		return "it depends on a step that was not applied"
+	}
+	return ""
 }
 
 // inputs evaluates `with`. known is false when a part of it is known only after
@@ -111,7 +125,7 @@ func (w *walk) accept(step *check.Step, p *sdk.Plan) error {
 
 // predict is the end of a step that is not applied.
 func (w *walk) predict(step *check.Step, plan *sdk.Plan, r *StepResult) any {
-	if !w.preview() && len(plan.Unknown) > 0 {
+	if !w.preview() && r.Withheld == "" && len(plan.Unknown) > 0 {
 		fail(r, Errored, fmt.Errorf("plugin %s broke the contract: a reading action left %s unknown",
 			step.Plugin(), strings.Join(plan.Unknown, ", ")))
 		return nil
@@ -132,7 +146,7 @@ func (w *walk) predict(step *check.Step, plan *sdk.Plan, r *StepResult) any {
 	switch {
 	case r.Conditional != "":
 		w.cloud(step)
-	case w.preview():
+	case w.preview() || r.Withheld != "":
 		certain := sure(plan.Changes)
 		w.prior = append(slices.Clip(w.prior), certain...)
 		if len(certain) < len(plan.Changes) {

@@ -49,6 +49,9 @@ type Options struct {
 	// called before anything is read for a decision. A *sdk.Error with the reason Busy
 	// says that somebody else has it.
 	Lock func(ctx context.Context, plugin string, lock sdk.Lock) (release func(), err error)
+	// Withhold, in a run, says why a step of that action is planned and not applied, as in a preview; "" is that it is
+	// applied. nil: all are. What depends on a step that was withheld is withheld too.
+	Withhold func(plugin, action string) string
 	// Expect is asked before a step is applied whether its plan is the expected one;
 	// nil: any is. A *sdk.Error with the reason Drifted says that it is not.
 	Expect func(StepResult) error

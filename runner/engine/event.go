@@ -156,6 +156,8 @@ type StepResult struct {
 	Resumed string `json:"resumed,omitempty"`
 	// Lost says why the outputs of a step that an earlier run has finished are not known any more.
 	Lost string `json:"lost,omitempty"`
+	// Withheld says why a run has planned the step and not applied it; "" where it has.
+	Withheld string `json:"withheld,omitempty"`
 	// Attempts is how often a step that can be retried was tried.
 	Attempts int `json:"attempts,omitempty"`
 	// Summary is the plugin's own, in a few words; may be empty.

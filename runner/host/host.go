@@ -36,6 +36,8 @@ type Options struct {
 	StartTimeout time.Duration
 	// LockDir is where the locks of this machine's runs are; "": nowhere.
 	LockDir string
+	// SocketDir is an existing folder for the sockets of plugins; "": one that this machine has for such things.
+	SocketDir string
 	// Grace is how long a cancelled call may take to clean up; 0 is 20 s.
 	Grace time.Duration
 }
@@ -110,7 +112,7 @@ func (h *Host) get(ctx context.Context, name string) (*process, error) {
 		delete(h.running, name)
 	}
 	if h.sockets == nil {
-		dir, err := newSocketDir()
+		dir, err := newSocketDir(h.options.SocketDir)
 		if err != nil {
 			return nil, err
 		}

@@ -26,12 +26,17 @@ type socketDir struct {
 
 // newSocketDir makes the folder in the first place that will have it, and
 // sweeps folders there that killed hosts have left.
-func newSocketDir() (*socketDir, error) {
+func newSocketDir(given string) (*socketDir, error) {
 	var places []string
-	if os.Geteuid() == 0 {
+	switch {
+	case given != "":
+		places = append(places, given)
+	case os.Geteuid() == 0:
 		places = append(places, "/run")
 	}
-	places = append(places, os.Getenv("XDG_RUNTIME_DIR"), os.TempDir(), "/tmp", "/dev/shm")
+	if given == "" {
+		places = append(places, os.Getenv("XDG_RUNTIME_DIR"), os.TempDir(), "/tmp", "/dev/shm")
+	}
 	var firstErr error
 	for _, place := range places {
 		if place == "" || len(place)+len(socketPrefix)+12 > maxSocketDir {

@@ -102,7 +102,7 @@ type volume struct {
 }
 
 func attach(t *testing.T, disk *os.File, dir string) *volume {
-	loop, err := loopfs.Attach(disk, "cutdisk")
+	loop, err := loopfs.Attach(disk)
 	must(t, err)
 	return &volume{t, dir, loop}
 }

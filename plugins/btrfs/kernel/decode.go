@@ -155,7 +155,7 @@ func unixTime(sec uint64, nsec uint32) time.Time {
 	if sec == 0 && nsec == 0 {
 		return time.Time{}
 	}
-	return time.Unix(int64(sec), int64(nsec)).UTC()
+	return shown(time.Unix(int64(sec), int64(nsec)).UTC())
 }
 
 func le64(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }

@@ -216,6 +216,31 @@ func (d *Dir) WriteFileAtomic(path string, data []byte, mode uint32) error {
 	return nil
 }
 
+// WriteFile makes a file that is not there yet, with exactly the mode given. It is on disk after Sync.
+func (f *Filesystem) WriteFile(path string, data []byte, mode uint32) error {
+	const op = "write file"
+	parent, name, err := f.topDir().parent(op, path)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if err := checkName(op, name); err != nil {
+		return err
+	}
+	file, err := openBeneath(parent, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+	if err != nil {
+		return fail(op, quote(path), err)
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = unix.Fchmod(int(file.Fd()), mode)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fail(op, quote(path), err)
+	}
+	return nil
+}
+
 // Remove removes one file, link or empty plain directory. A subvolume is never removed by it (ErrIsSubvolume), although
 // the kernel would remove an empty one like a directory. ErrNotFound if there is nothing.
 func (f *Filesystem) Remove(path string) error { return f.topDir().Remove(path) }

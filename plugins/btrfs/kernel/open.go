@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -26,9 +27,17 @@ func Open(ctx context.Context, ref string) (*Filesystem, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fail(op, quote(ref), err)
 	}
-	found, err := locate(op, ref)
+	asked := ref
+	c := confined.Load()
+	if c != nil {
+		asked = c.translate(ref)
+	}
+	found, err := locate(op, asked)
 	if err != nil {
 		return nil, err
+	}
+	if c != nil && !slices.Contains(c.Only, found.uuid) {
+		return nil, refuse(op, quote(ref), ErrNotFound, "it is filesystem %v, which is not part of the sandbox", found.uuid)
 	}
 	return mountTop(op, ref, found.devices, found.uuid, true)
 }

@@ -36,7 +36,7 @@ func Live() Host {
 		Fstab:    "/etc/fstab",
 		Root:     "/",
 		Clock:    synchronised,
-		Now:      time.Now,
+		Now:      kernel.Now,
 		LockWait: 30 * time.Second,
 		Locks:    &Locks{},
 		Together: (*kernel.Filesystem).SnapshotTogether,
@@ -45,6 +45,9 @@ func Live() Host {
 
 // synchronised asks the kernel whether something (NTP, PTP) keeps its clock; see man adjtimex.
 func synchronised() (string, error) {
+	if kernel.ClockGiven() {
+		return "", nil // it is right by definition
+	}
 	var t unix.Timex
 	if _, err := unix.Adjtimex(&t); err != nil {
 		return "", fmt.Errorf("cannot ask the kernel about its clock: %w", err)

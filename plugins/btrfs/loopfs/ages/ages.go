@@ -10,11 +10,13 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 )
 
-// Times are those of one subvolume. A zero one is left as it is; others must be after the start of 1970, to the
+// Facts are what can be set of one subvolume. A zero one is left as it is; times must be after the start of 1970, to the
 // nanosecond.
-type Times struct {
-	Created time.Time // otime, "Creation time" of btrfs subvolume show
-	Changed time.Time // ctime of the ROOT_ITEM: when the content last changed
+type Facts struct {
+	Created  time.Time   // otime, "Creation time" of btrfs subvolume show
+	Changed  time.Time   // ctime of the ROOT_ITEM: when the content last changed
+	Parent   kernel.UUID // what it says it is a snapshot of, "Parent UUID"
+	ReadOnly bool        // true makes it read-only
 }
 
 // Set gives subvolumes of an unmounted image the creation times of the map, whose keys are the subvolumes' own UUIDs.
@@ -22,25 +24,25 @@ type Times struct {
 // mounted or was not unmounted cleanly, and when anything read is not what it should be. It may be called again, and
 // with the image attached to a loop device. The caller sees to it that nobody mounts the image meanwhile.
 func Set(image string, created map[kernel.UUID]time.Time) error {
-	times := make(map[kernel.UUID]Times, len(created))
+	times := make(map[kernel.UUID]Facts, len(created))
 	for id, at := range created {
 		if at.IsZero() {
 			return fmt.Errorf("cannot set ages in %q: subvolume %s: the creation time is not set", image, id)
 		}
-		times[id] = Times{Created: at}
+		times[id] = Facts{Created: at}
 	}
-	return SetTimes(image, times)
+	return SetFacts(image, times)
 }
 
-// SetTimes is Set for both times of a subvolume.
-func SetTimes(image string, times map[kernel.UUID]Times) error {
-	if err := setTimes(image, times); err != nil {
+// SetFacts is Set for everything that can be set of a subvolume.
+func SetFacts(image string, times map[kernel.UUID]Facts) error {
+	if err := setFacts(image, times); err != nil {
 		return fmt.Errorf("cannot set ages in %q: %w", image, err)
 	}
 	return nil
 }
 
-func setTimes(image string, times map[kernel.UUID]Times) (err error) {
+func setFacts(image string, times map[kernel.UUID]Facts) (err error) {
 	// Not even opened before it is known to be a regular file: opening a FIFO would wait, a device could act.
 	info, err := os.Stat(image)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestFake(t *testing.T) {
 	if err != nil || len(before) != 4 {
 		t.Fatalf("%d subvolumes, %v", len(before), err)
 	}
-	err = m.set(map[kernel.UUID]Times{
+	err = m.set(map[kernel.UUID]Facts{
 		fakeUUID(topLevel): {Created: sampleTime},
 		fakeUUID(257):      {Created: sampleTime, Changed: sampleTime.Add(time.Second)},
 		fakeUUID(258):      {},
@@ -99,7 +99,7 @@ func TestRefusals(t *testing.T) {
 			m := fake()
 			c.spoil(m)
 			before := slices.Clone(m)
-			err := m.set(map[kernel.UUID]Times{fakeUUID(256): {Created: sampleTime}, fakeUUID(257): {Created: sampleTime}})
+			err := m.set(map[kernel.UUID]Facts{fakeUUID(256): {Created: sampleTime}, fakeUUID(257): {Created: sampleTime}})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("the error is %v, expected %s", err, c.want)
 			}
@@ -151,7 +151,7 @@ func TestSetInAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := fake()
-	if err := want.set(map[kernel.UUID]Times{fakeUUID(256): {Created: sampleTime}}); err != nil || !bytes.Equal(raw, want) {
+	if err := want.set(map[kernel.UUID]Facts{fakeUUID(256): {Created: sampleTime}}); err != nil || !bytes.Equal(raw, want) {
 		t.Errorf("the file is not what it should be (%v)", err)
 	}
 }

@@ -165,8 +165,8 @@ func (m memory) list() (lines []string, err error) {
 	return lines, err
 }
 
-// set is setTimes for an image in memory.
-func (m memory) set(times map[kernel.UUID]Times) error {
+// set is setFacts for an image in memory.
+func (m memory) set(times map[kernel.UUID]Facts) error {
 	before := slices.Clone(m)
 	v, err := openVolume(m)
 	if err != nil {

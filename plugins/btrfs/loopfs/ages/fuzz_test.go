@@ -29,7 +29,7 @@ func FuzzImage(f *testing.F) {
 		if sealed {
 			m.seal()
 		}
-		times := map[kernel.UUID]Times{fakeUUID(256): {Created: sampleTime}}
+		times := map[kernel.UUID]Facts{fakeUUID(256): {Created: sampleTime}}
 		if m.set(times) != nil {
 			return
 		}

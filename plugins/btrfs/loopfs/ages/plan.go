@@ -13,14 +13,17 @@ import (
 // Fields and size of btrfs_root_item. Kernels up to 3.5 wrote a shorter one, without UUID and times.
 const (
 	rootGeneration   = 160
+	rootFlags        = 208
 	rootRefs         = 216
 	rootGenerationV2 = 239
 	rootUUID         = 247
+	rootParentUUID   = 263
 	rootCTime        = 327
 	rootOTime        = 339
 	rootSize         = 439
 
 	rootKind    = 132 // BTRFS_ROOT_ITEM_KEY
+	readOnly    = 1   // BTRFS_ROOT_SUBVOL_RDONLY
 	topLevel    = 5   // BTRFS_FS_TREE_OBJECTID
 	firstSubvol = 256 // BTRFS_FIRST_FREE_OBJECTID
 	lastSubvol  = 1<<64 - 256
@@ -39,7 +42,7 @@ func subvolume(it item) (kernel.UUID, bool) {
 }
 
 // plan returns the blocks to write, in the order of the root tree, with the times in them but not yet sealed.
-func (v *volume) plan(times map[kernel.UUID]Times) ([]*block, error) {
+func (v *volume) plan(times map[kernel.UUID]Facts) ([]*block, error) {
 	if err := checkTimes(times); err != nil {
 		return nil, err
 	}
@@ -59,6 +62,12 @@ func (v *volume) plan(times map[kernel.UUID]Times) ([]*block, error) {
 			found[uuid] = it.key.object
 			putTime(it.data[rootOTime:], t.Created)
 			putTime(it.data[rootCTime:], t.Changed)
+			if !t.Parent.IsZero() {
+				copy(it.data[rootParentUUID:], t.Parent[:])
+			}
+			if t.ReadOnly {
+				le.PutUint64(it.data[rootFlags:], le.Uint64(it.data[rootFlags:])|readOnly)
+			}
 			changed = true
 		}
 		if changed {
@@ -76,7 +85,7 @@ func (v *volume) plan(times map[kernel.UUID]Times) ([]*block, error) {
 }
 
 // missing returns what was not found, sorted.
-func missing(times map[kernel.UUID]Times, found map[kernel.UUID]uint64) (uuids []string) {
+func missing(times map[kernel.UUID]Facts, found map[kernel.UUID]uint64) (uuids []string) {
 	for _, uuid := range sorted(times) {
 		if _, ok := found[uuid]; !ok {
 			uuids = append(uuids, uuid.String())
@@ -85,7 +94,7 @@ func missing(times map[kernel.UUID]Times, found map[kernel.UUID]uint64) (uuids [
 	return uuids
 }
 
-func sorted(times map[kernel.UUID]Times) []kernel.UUID {
+func sorted(times map[kernel.UUID]Facts) []kernel.UUID {
 	uuids := make([]kernel.UUID, 0, len(times))
 	for uuid := range times {
 		uuids = append(uuids, uuid)
@@ -95,7 +104,7 @@ func sorted(times map[kernel.UUID]Times) []kernel.UUID {
 }
 
 // checkTimes refuses what btrfs takes for "none" or would read as a time far in the future.
-func checkTimes(times map[kernel.UUID]Times) error {
+func checkTimes(times map[kernel.UUID]Facts) error {
 	for _, uuid := range sorted(times) {
 		if uuid.IsZero() {
 			return fmt.Errorf("%s is the UUID of no subvolume", uuid)
