@@ -27,6 +27,7 @@ type rehearsal struct {
 	inputs inputFlags
 	at     string
 	allow  []string
+	cut    cutting
 }
 
 func (a *app) rehearseCommand() *cobra.Command {
@@ -44,6 +45,9 @@ func (a *app) rehearseCommand() *cobra.Command {
 			"  coppice rehearse ./my.yaml -i filesystem=LABEL=server --at 2027-01-01T00:00:00Z",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := r.cut.check(c.Flags()); err != nil {
+				return err
+			}
 			if !sandbox.Inside() {
 				return a.enterStage()
 			}
@@ -52,6 +56,7 @@ func (a *app) rehearseCommand() *cobra.Command {
 	}
 	r.inputs.register(c)
 	c.Flags().StringVar(&r.at, "at", "", "rehearse as if it were this `time` (RFC 3339)")
+	r.cut.register(c)
 	c.Flags().StringSliceVar(&r.allow, "allow", nil, "apply the steps of this `plugin` too, for real and on this machine")
 	return c
 }
@@ -149,12 +154,12 @@ func (a *app) rehearse(parent context.Context, o *rehearsal, arg string) (err er
 		return s.notBuilt(err)
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
-	if err := set.Show(tree, "noatime,nobarrier"); err != nil {
-		return exit(exitFailed, err)
-	}
-	defer func() { err = errors.Join(err, set.Hide(tree)) }()
 	performance := &performance{app: a, session: s, tree: tree, set: set, setting: setting, program: program, inputs: inputs, withhold: o.withhold}
-	result, code, err := performance.rehearse(s.ctx)
+	perform := performance.once
+	if o.cut.power {
+		perform = func(ctx context.Context) (*rehearse.Result, int, error) { return performance.cutPower(ctx, o.cut) }
+	}
+	result, code, err := perform(s.ctx)
 	if err != nil {
 		return err
 	}
@@ -165,7 +170,7 @@ func (a *app) rehearse(parent context.Context, o *rehearsal, arg string) (err er
 	if err := write(a.reportOptions(program.Secrets(inputs)), result); err != nil {
 		return exit(exitFailed, fmt.Errorf("cannot write the rehearsal: %w", err))
 	}
-	if len(result.Differences) > 0 {
+	if len(result.Differences) > 0 || result.PowerCut != nil && result.PowerCut.Failed > 0 {
 		code = max(code, exitFailed)
 	}
 	if code != exitOK {
@@ -192,6 +197,19 @@ type performance struct {
 	program  *check.Program
 	inputs   map[string]any
 	withhold func(plugin, action string) string
+	emit     func(engine.Event) // of the run; nil: nobody listens
+
+	before, after []rehearse.Thing // what rehearse saw
+	run           *engine.Report   // what it did
+}
+
+// once shows the copies, and rehearses.
+func (p *performance) once(ctx context.Context) (result *rehearse.Result, code int, err error) {
+	if err := p.set.Show(p.tree, "noatime,nobarrier"); err != nil {
+		return nil, 0, exit(exitFailed, err)
+	}
+	defer func() { err = errors.Join(err, p.set.Hide(p.tree)) }()
+	return p.rehearse(ctx)
 }
 
 // stageHost makes the host of the plugins: those that the sandbox holds are in it, the others see the machine. Close it.
@@ -234,12 +252,13 @@ func (p *performance) rehearse(ctx context.Context) (*rehearse.Result, int, erro
 	}
 	job := runner.Job{Mode: engine.ModePreview, Instant: p.setting.instant, Inputs: p.inputs, Facts: facts(), Hold: p.hold(), Last: p.session.last}
 	plan := r.Execute(ctx, p.program, job)
-	job.Mode, job.Withhold = engine.ModeRun, p.withhold
+	job.Mode, job.Withhold, job.Emit = engine.ModeRun, p.withhold, p.emit
 	run := r.Execute(ctx, p.program, job)
 	_, after, err := p.set.Look(p.session.last)
 	if err != nil {
 		return nil, 0, exit(exitFailed, fmt.Errorf("cannot look at the copy: %w", err))
 	}
+	p.before, p.after, p.run = before, after, run
 	result := rehearse.Compare(plan, run, before, after)
 	for i, c := range p.set.Copies {
 		result.Copies = append(result.Copies, copyOf(p.setting.names[i], c, layouts[i]))
