@@ -211,11 +211,21 @@ func (o *outages) record(ctx context.Context) (result *rehearse.Result, code int
 func telling(e engine.Event) string {
 	switch e := e.(type) {
 	case engine.StepStarted:
-		return "in step " + e.Step.ID
+		return "in step " + stepName(e.Step)
 	case engine.StepFinished:
-		return "after step " + e.Step.ID
+		return ended + stepName(e.Step)
 	}
 	return ""
+}
+
+// ended begins the mark behind the end of a step.
+const ended = "after step "
+
+func stepName(s engine.StepRef) string {
+	if s.Item != nil {
+		return fmt.Sprintf("%s[%d]", s.ID, *s.Item)
+	}
+	return s.ID
 }
 
 // under puts the copies on the disks of a server; nil: on their images.
@@ -245,7 +255,7 @@ func (o *outages) reference(ctx context.Context) error {
 			continue
 		}
 		for _, change := range step.Made {
-			o.story.Made = append(o.story.Made, powercut.Made{Step: step.Step.ID, Change: change})
+			o.story.Made = append(o.story.Made, powercut.Made{Step: stepName(step.Step), Change: change})
 		}
 	}
 	var err error
@@ -371,7 +381,17 @@ func (o *outages) state(ctx context.Context, c cutdisk.Cut) (found []rehearse.Vi
 		say("mount", err.Error())
 		return found, nil
 	}
-	found = append(found, o.story.Judge(things)...)
+	marks, err := o.read.Marks(c.Boundary)
+	if err != nil {
+		return nil, err
+	}
+	over := map[string]bool{}
+	for _, m := range marks {
+		if step, is := strings.CutPrefix(m, ended); is {
+			over[step] = true
+		}
+	}
+	found = append(found, o.story.Judge(things, over)...)
 	run, err := o.runAgain(ctx)
 	if err != nil {
 		return nil, err

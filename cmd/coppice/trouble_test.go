@@ -27,6 +27,9 @@ func beCoppice() int {
 	if os.Getenv(troubleEnv) != "" {
 		plugins = append(plugins, trouble)
 	}
+	if os.Getenv(brokenEnv) != "" {
+		plugins, held["broken"] = append(plugins, broken), true
+	}
 	code := checkedMain(os.Args)
 	if file := os.Getenv(peakEnv); file != "" && len(os.Args) > 1 && os.Args[1] != "plugin" {
 		_ = os.WriteFile(file, []byte(peak()), 0o600)

@@ -17,11 +17,13 @@ const (
 	Content  = "content"
 )
 
-// Judge says what must not be as it is after a cut; in the order of the things before and after the run.
-func (s *Story) Judge(state []rehearse.Thing) []Violation {
+// Judge says what must not be as it is after a cut, before which the steps had ended that are named: in the order of the
+// things before and after the run.
+func (s *Story) Judge(state []rehearse.Thing, ended map[string]bool) []Violation {
 	j := &judge{Story: s, before: indexOf(s.Before), after: indexOf(s.After), state: indexOf(state)}
 	j.kept()
 	j.whole()
+	j.durable(ended)
 	j.deletions()
 	return j.found
 }
@@ -110,6 +112,48 @@ func (j *judge) lacks(made rehearse.Thing) []string {
 		}
 	}
 	return lacking
+}
+
+// durable looks at what steps have changed that had ended, and that no later step changes.
+func (j *judge) durable(ended map[string]bool) {
+	later := map[key]bool{}
+	for _, m := range j.Made {
+		if !ended[m.Step] {
+			later[keyOf(m.Change.Resource)], later[named(m.Change.Resource)] = true, true
+		}
+	}
+	said := map[key]bool{}
+	for _, m := range j.Made {
+		r := m.Change.Resource
+		if !ended[m.Step] || later[keyOf(r)] || later[named(r)] {
+			continue
+		}
+		if m.Change.Kind == sdk.Delete {
+			if gone, known := j.before[keyOf(r)]; known && !j.after.has(keyOf(gone.Resource)) && j.state.has(keyOf(gone.Resource)) {
+				j.say("durable", r, "%q is there again, which step %s had deleted before the cut", r.Name, m.Step)
+			}
+			continue
+		}
+		end, known := j.after[keyOf(r)]
+		if !known {
+			end, known = j.after[named(r)]
+		}
+		if !known || said[keyOf(end.Resource)] {
+			continue
+		}
+		said[keyOf(end.Resource)] = true
+		now, there := j.state[keyOf(end.Resource)]
+		switch {
+		case !there || now.Resource.Name != end.Resource.Name:
+			j.say("durable", end.Resource, "there is no %q, which step %s had made before the cut", end.Resource.Name, m.Step)
+		case !reflect.DeepEqual(now.Attributes, end.Attributes):
+			for _, attribute := range attributes(now, end) {
+				if is, want := now.Attributes[attribute], end.Attributes[attribute]; !reflect.DeepEqual(is, want) && attribute != Content {
+					j.say("durable", end.Resource, "%s of %q is %v, which step %s had made %v before the cut", attribute, end.Resource.Name, is, m.Step, want)
+				}
+			}
+		}
+	}
 }
 
 // deletions looks at what is gone, and at what has to be there then.

@@ -6,6 +6,7 @@
 //
 //   - Kept: what the run does not delete is there after the cut, with attributes and content that it had before the run or has
 //     after it, under one of the names that it has then.
+//   - Durable: what a step has changed that had ended before the cut is so after it.
 //   - Order: once something is gone that the run deletes, everything is there that it makes before.
 //   - No gap: once something is gone that the run deletes, what takes its place is there, even if the playbook makes it
 //     afterwards. Something takes the place of what has the same name, lies in the same folder, is a copy of the same thing,

@@ -108,7 +108,7 @@ type Failure struct {
 
 // Violation is something that must not be after a power cut.
 type Violation struct {
-	Rule     string       `json:"rule"` // mount, check, kept, order, gap, whole, rerun, convergence
+	Rule     string       `json:"rule"` // mount, check, kept, gap, whole, durable, order, rerun, convergence
 	Resource sdk.Resource `json:"resource,omitzero"`
 	Text     string       `json:"text"` // in one line
 }
