@@ -1,4 +1,4 @@
-# make demo    run the snapshot-rotation playbook for real, on a throw-away btrfs
+# make demo    rehearse the snapshot-rotation playbook: really executed, on a throw-away btrfs
 # make test    all tests, with everything they need installed
 # make check   the fast part of the tests: format, vet, staticcheck, unit tests
 # make bench   measure against the shell, and btrbk and snapper where installed
@@ -21,11 +21,9 @@ build:
 
 demo: build
 	@.ci/need btrfs
-	@CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./cmd/demo
-	@.ci/as-root $(BIN)/demo $(BIN)/coppice
+	@.ci/as-root $(BIN)/coppice rehearse snapshot-rotation
 
 test:
-	@.ci/need go btrfs sshd protoc systemd prometheus
 	@.ci/test
 
 check:

@@ -39,8 +39,10 @@ var formats = []format{
 	{name: "coppice.plugins", title: "coppice plugin list --json", list: "plugins", element: structure{file: "../cmd/coppice", name: "row"}},
 	{name: "coppice.descriptions", title: "coppice explain --json and coppice explain PLUGIN --json", list: "plugins", element: structure{file: "../sdk", name: "Description"}},
 	{name: "coppice.action", title: "coppice explain PLUGIN.ACTION --json", one: "action", element: structure{file: "../sdk", name: "Info"}},
+	{name: "coppice.graph", title: "coppice graph --json", one: "graph", element: structure{file: "../runner/graph", name: "Graph"}},
 	{name: "coppice.simulation", title: "coppice simulate --json", one: "simulation", element: structure{file: "../runner/simulate", name: "Result"}},
 	{name: "coppice.rehearsal", title: "coppice rehearse --json", one: "rehearsal", element: structure{file: "../runner/rehearse", name: "Result"}},
+	{name: "coppice.timeline", title: "coppice rehearse --days N --json", one: "timeline", element: structure{file: "../runner/rehearse", name: "Timeline"}},
 	{name: "coppice.version", title: "coppice version --json", one: "coppice", element: structure{file: "../cmd/coppice", name: "versions"}},
 }
 

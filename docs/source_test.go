@@ -83,6 +83,9 @@ var jsonDocuments = []structure{
 	{"Steps of a playbook", "../cmd/coppice/show.go", "shownStep", "An element of `steps`."},
 	{"coppice.runs", "../cmd/coppice/runs.go", "listedRun", "`coppice runs --json`. The list is under `runs`; its elements have the fields below. " +
 		"`coppice runs show RUN --json` prints the record of a run as it is, one event a line."},
+	{"coppice.graph", "../runner/graph/graph.go", "Graph", "`coppice graph PLAYBOOK --json`. It is under `graph`:"},
+	{"Sections of a graph", "../runner/graph/graph.go", "Section", "An element of `sections`."},
+	{"Steps of a graph", "../runner/graph/graph.go", "Step", "An element of `steps`."},
 	{"coppice.simulation", "../runner/simulate/simulate.go", "Result", "`coppice simulate PLAYBOOK --json`. It is under `simulation`:"},
 	{"Virtual runs", "../runner/simulate/simulate.go", "Run", "An element of `runs`."},
 	{"Deletions of a virtual run", "../runner/simulate/simulate.go", "Deletion", "An element of `deleted`."},

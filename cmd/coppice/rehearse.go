@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,12 @@ type rehearsal struct {
 	inputs inputFlags
 	at     string
 	allow  []string
+	layout string // file to take it from; "": the machine
+	save   string // file to save it in, instead of rehearsing
+	days   int    // 0: one run
+	every  string
+	keep   bool
+	shell  bool
 	cut    cutting
 }
 
@@ -40,12 +47,22 @@ func (a *app) rehearseCommand() *cobra.Command {
 			"The copy is a btrfs on a sparse file, in a sandbox that nothing else is in. What was planned\n" +
 			"and what happened are shown side by side, and any difference is a failure.\n\n" +
 			"Where the inputs name no btrfs, the layout of an example is taken.\n\n" +
-			"Steps of plugins that a sandbox can't hold are planned, shown and not applied.",
+			"With --cut-power the writes to the copy are recorded. For each moment at which the power could have\n" +
+			"gone, what the disk would hold is made, checked, mounted, compared, and the playbook is run again.\n\n" +
+			"Steps of plugins that a sandbox can't hold are planned, shown and not applied. Nothing of the\n" +
+			"sandbox is left when this command is over, however it ends.",
 		Example: "  coppice rehearse snapshot-rotation\n" +
-			"  coppice rehearse ./my.yaml -i filesystem=LABEL=server --at 2027-01-01T00:00:00Z",
+			"  coppice rehearse ./my.yaml -i filesystem=LABEL=server --at 2027-01-01T00:00:00Z\n" +
+			"  coppice rehearse snapshot-rotation --days 365\n" +
+			"  coppice rehearse snapshot-rotation --save-layout server.json\n" +
+			"  coppice rehearse snapshot-rotation --layout server.json --shell\n" +
+			"  coppice rehearse ./my.yaml --cut-power",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := r.cut.check(c.Flags()); err != nil {
+			if err := r.check(); err != nil {
+				return err
+			}
+			if err := r.cut.check(c.Flags(), r); err != nil {
 				return err
 			}
 			if !sandbox.Inside() {
@@ -58,7 +75,45 @@ func (a *app) rehearseCommand() *cobra.Command {
 	c.Flags().StringVar(&r.at, "at", "", "rehearse as if it were this `time` (RFC 3339)")
 	r.cut.register(c)
 	c.Flags().StringSliceVar(&r.allow, "allow", nil, "apply the steps of this `plugin` too, for real and on this machine")
+	c.Flags().StringVar(&r.layout, "layout", "", "copy the layout in a `file`, instead of this machine's")
+	c.Flags().StringVar(&r.save, "save-layout", "", "save the layout in a `file`, or - for standard output, and execute nothing")
+	c.Flags().IntVar(&r.days, "days", 0, "run it as its schedule says for so many days, in leaps, and show what there is in the end")
+	c.Flags().StringVar(&r.every, "every", "", "with --days, a run each `duration`, such as 6h; default: by the playbook's schedule")
+	c.Flags().BoolVar(&r.keep, "keep", false, "keep the images of the copies, and say where")
+	c.Flags().BoolVar(&r.shell, "shell", false, "open a shell in the sandbox when it has happened")
 	return c
+}
+
+// check says what is wrong with the flags.
+func (o *rehearsal) check() error {
+	if _, err := o.instantOf(); err != nil {
+		return err
+	}
+	switch {
+	case o.days < 0 || o.days > 36525:
+		return usage("--days: %d is not from 1 to 36525", o.days)
+	case o.every != "" && o.days == 0:
+		return usage("--every goes with --days")
+	case o.save != "" && (o.layout != "" || o.days > 0 || o.keep || o.shell || o.at != ""):
+		return usage("--save-layout executes nothing: it goes with inputs only")
+	}
+	_, err := o.interval()
+	return err
+}
+
+// interval is the time between two runs of --days; 0: by the schedule.
+func (o *rehearsal) interval() (time.Duration, error) {
+	if o.every == "" {
+		return 0, nil
+	}
+	every, err := unit.ParseDuration(o.every)
+	if err != nil {
+		return 0, usage("--every: %v", err)
+	}
+	if every < time.Second {
+		return 0, usage("--every: %s is less than a second", o.every)
+	}
+	return every, nil
 }
 
 // enterStage executes this command again in a sandbox.
@@ -84,6 +139,9 @@ func (a *app) enterCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if args[0] == shellName {
+				return exit(exitBug, sandbox.Enter("/bin/sh", []string{"sh"}, os.Environ()))
+			}
 			env := append(os.Environ(), confinementVariable+"="+confinementFile)
 			return exit(exitBug, sandbox.Enter("/proc/self/exe", []string{"coppice", "plugin", "serve", args[0]}, env))
 		},
@@ -102,16 +160,33 @@ func confine() error {
 	if file == "" {
 		return nil
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return err
+	var last os.FileInfo
+	var c *kernel.Confinement
+	var mu sync.Mutex
+	ask := func() (*kernel.Confinement, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		info, err := os.Stat(file)
+		if err != nil {
+			return nil, err
+		}
+		if last != nil && os.SameFile(last, info) {
+			return c, nil
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		read := new(kernel.Confinement)
+		if err := json.Unmarshal(data, read); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		last, c = info, read
+		return c, nil
 	}
-	c := new(kernel.Confinement)
-	if err := json.Unmarshal(data, c); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	kernel.Confine(c)
-	return nil
+	kernel.ConfineBy(ask)
+	_, err := ask()
+	return err
 }
 
 // held are the plugins that a sandbox can hold: all that they touch is in it. Steps of all others are planned only.
@@ -145,38 +220,112 @@ func (a *app) rehearse(parent context.Context, o *rehearsal, arg string) (err er
 	if err != nil {
 		return err
 	}
-	setting, err := a.setting(s.ctx, o, program, inputs)
+	if o.save != "" {
+		return a.saveLayout(s.ctx, o.save, program, inputs)
+	}
+	set, where, err := a.build(s, o, program, inputs)
 	if err != nil {
 		return err
-	}
-	set, err := sandbox.Build(s.ctx, setting.layout, imageFolder(), imageSize, setting.stored, nil)
-	if err != nil {
-		return s.notBuilt(err)
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
-	performance := &performance{app: a, session: s, tree: tree, set: set, setting: setting, program: program, inputs: inputs, withhold: o.withhold}
-	perform := performance.once
+	p := &performance{app: a, session: s, tree: tree, set: set, setting: where, program: program, inputs: inputs, withhold: o.withhold, between: meddle}
 	if o.cut.power {
-		perform = func(ctx context.Context) (*rehearse.Result, int, error) { return performance.cutPower(ctx, o.cut) }
+		result, code, err := p.cutPower(s.ctx, o.cut)
+		if err != nil {
+			return err
+		}
+		if code, err = p.write(result, code); err != nil || code == exitOK {
+			return err
+		}
+		return exit(code, nil)
 	}
-	result, code, err := perform(s.ctx)
-	if err != nil {
+	if err := set.Show(tree, mountOptions); err != nil {
+		return exit(exitFailed, err)
+	}
+	code, err := p.perform(o)
+	if err == nil && (o.keep || o.shell) {
+		err = p.after(o)
+	}
+	if err = errors.Join(err, set.Hide(tree)); err != nil {
 		return err
-	}
-	write := report.Rehearsal
-	if a.json {
-		write = report.RehearsalJSON
-	}
-	if err := write(a.reportOptions(program.Secrets(inputs)), result); err != nil {
-		return exit(exitFailed, fmt.Errorf("cannot write the rehearsal: %w", err))
-	}
-	if len(result.Differences) > 0 || result.PowerCut != nil && result.PowerCut.Failed > 0 {
-		code = max(code, exitFailed)
 	}
 	if code != exitOK {
 		return exit(code, nil)
 	}
 	return nil
+}
+
+// mountOptions are those of the copies while the playbook is executed: nobody cuts the power, so that nothing has to be flushed.
+const mountOptions = "noatime,nobarrier"
+
+// build makes the copies.
+func (a *app) build(s *session, o *rehearsal, p *check.Program, inputs map[string]any) (*sandbox.Set, *setting, error) {
+	where, err := a.setting(s.ctx, o, p, inputs)
+	if err != nil {
+		return nil, nil, err
+	}
+	folder := imageFolder()
+	if err := enough(folder, where.layout); err != nil {
+		return nil, nil, err
+	}
+	set, err := sandbox.Build(s.ctx, where.layout, folder, imageSize, where.stored, nil)
+	if err != nil {
+		return nil, nil, s.notBuilt(err)
+	}
+	return set, where, nil
+}
+
+// perform rehearses, and writes what that has shown.
+func (p *performance) perform(o *rehearsal) (code int, err error) {
+	if o.days > 0 {
+		options := p.reportOptions(p.program.Secrets(p.inputs))
+		every, err := o.interval()
+		if err != nil {
+			return 0, err
+		}
+		instants, err := virtualInstants(p.program, p.setting.instant.UTC().Truncate(time.Millisecond), o.days, every)
+		if err != nil {
+			return 0, err
+		}
+		timeline, err := p.days(p.session.ctx, instants, p.ticker(options, len(instants)))
+		if got := p.session.signals.received(); err != nil && got != nil {
+			return 0, exit(signalCode(got), err)
+		}
+		if err != nil {
+			return 0, exit(exitFailed, err)
+		}
+		write := report.Timeline
+		if p.json {
+			write = report.TimelineJSON
+		}
+		if len(timeline.Differences) > 0 || len(timeline.Happened.Failures) > 0 {
+			code = exitFailed
+		}
+		if err := write(options, timeline); err != nil {
+			return 0, exit(exitFailed, fmt.Errorf("cannot write the rehearsal: %w", err))
+		}
+		return code, nil
+	}
+	result, code, err := p.rehearse(p.session.ctx)
+	if err != nil {
+		return 0, err
+	}
+	return p.write(result, code)
+}
+
+// write writes what a rehearsal has shown; the exit code is that of the run or worse.
+func (p *performance) write(result *rehearse.Result, code int) (int, error) {
+	write := report.Rehearsal
+	if p.json {
+		write = report.RehearsalJSON
+	}
+	if err := write(p.reportOptions(p.program.Secrets(p.inputs)), result); err != nil {
+		return 0, exit(exitFailed, fmt.Errorf("cannot write the rehearsal: %w", err))
+	}
+	if len(result.Differences) > 0 || result.PowerCut != nil && result.PowerCut.Failed > 0 {
+		code = max(code, exitFailed)
+	}
+	return code, nil
 }
 
 // notBuilt is the exit for copies that could not be made.
@@ -197,29 +346,26 @@ type performance struct {
 	program  *check.Program
 	inputs   map[string]any
 	withhold func(plugin, action string) string
+	between  func(*performance) // of tests: is called when plan and first look are done
 	emit     func(engine.Event) // of the run; nil: nobody listens
-
-	before, after []rehearse.Thing // what rehearse saw
-	run           *engine.Report   // what it did
+	run      *engine.Report     // that rehearse has made
 }
 
-// once shows the copies, and rehearses.
-func (p *performance) once(ctx context.Context) (result *rehearse.Result, code int, err error) {
-	if err := p.set.Show(p.tree, "noatime,nobarrier"); err != nil {
-		return nil, 0, exit(exitFailed, err)
+// meddle is what a test does to the copies between plan and run; nil: nothing.
+var meddle func(*performance)
+
+// tie tells the plugins in the sandbox what they are tied to now.
+func (p *performance) tie() error {
+	data, err := json.Marshal(p.set.Confinement(p.setting.elsewhere, p.setting.clock))
+	if err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, p.set.Hide(p.tree)) }()
-	return p.rehearse(ctx)
+	return p.tree.File(confinementFile, data)
 }
 
 // stageHost makes the host of the plugins: those that the sandbox holds are in it, the others see the machine. Close it.
 func (p *performance) stageHost() (*host.Host, error) {
-	confinement := p.set.Confinement(p.setting.elsewhere, p.setting.clock)
-	data, err := json.Marshal(confinement)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.tree.File(confinementFile, data); err != nil {
+	if err := p.tie(); err != nil {
 		return nil, err
 	}
 	var sources []host.Source
@@ -252,13 +398,16 @@ func (p *performance) rehearse(ctx context.Context) (*rehearse.Result, int, erro
 	}
 	job := runner.Job{Mode: engine.ModePreview, Instant: p.setting.instant, Inputs: p.inputs, Facts: facts(), Hold: p.hold(), Last: p.session.last}
 	plan := r.Execute(ctx, p.program, job)
+	if p.between != nil {
+		p.between(p)
+	}
 	job.Mode, job.Withhold, job.Emit = engine.ModeRun, p.withhold, p.emit
 	run := r.Execute(ctx, p.program, job)
 	_, after, err := p.set.Look(p.session.last)
 	if err != nil {
 		return nil, 0, exit(exitFailed, fmt.Errorf("cannot look at the copy: %w", err))
 	}
-	p.before, p.after, p.run = before, after, run
+	p.run = run
 	result := rehearse.Compare(plan, run, before, after)
 	for i, c := range p.set.Copies {
 		result.Copies = append(result.Copies, copyOf(p.setting.names[i], c, layouts[i]))

@@ -45,11 +45,14 @@ func (c *cutting) register(command *cobra.Command) {
 }
 
 // check says what does not go together.
-func (c *cutting) check(flags interface{ Changed(string) bool }) error {
+func (c *cutting) check(flags interface{ Changed(string) bool }, o *rehearsal) error {
 	for _, name := range []string{"cut-seed", "cut-most", "cut-subsets", "cut", "cut-keep"} {
 		if flags.Changed(name) && !c.power {
 			return usage("--%s needs --cut-power", name)
 		}
+	}
+	if c.power && (o.days > 0 || o.keep || o.shell || o.save != "") {
+		return usage("--cut-power does not go with --days, --keep, --shell and --save-layout")
 	}
 	if c.most < 1 || c.subsets < 0 {
 		return usage("--cut-most must be at least 1, and --cut-subsets at least 0")

@@ -7,10 +7,12 @@ import (
 
 	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/runner/report"
 )
 
 func (a *app) validateCommand() *cobra.Command {
-	return &cobra.Command{
+	sarif := false
+	c := &cobra.Command{
 		Use:   "validate PLAYBOOK…",
 		Short: "Find every mistake in playbooks, without touching the machine",
 		Args:  cobra.MinimumNArgs(1),
@@ -31,7 +33,7 @@ func (a *app) validateCommand() *cobra.Command {
 				}
 				all = append(all, list...)
 				failed = failed || list.HasErrors()
-				if a.json {
+				if a.json || sarif {
 					continue
 				}
 				a.diagnose(list, diagnostic.NewSource(text.file, text.data))
@@ -39,7 +41,16 @@ func (a *app) validateCommand() *cobra.Command {
 					fmt.Fprintf(a.out, "%s: ok\n", diagnostic.Escape(text.file))
 				}
 			}
-			if a.json {
+			switch {
+			case sarif:
+				data, err := report.Encode(diagnostic.SARIF(all, version()))
+				if err != nil {
+					return exit(exitBug, err)
+				}
+				if _, err := fmt.Fprintf(a.out, "%s\n", data); err != nil {
+					return exit(exitFailed, err)
+				}
+			case a.json:
 				if all == nil {
 					all = diagnostic.List{}
 				}
@@ -53,4 +64,6 @@ func (a *app) validateCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&sarif, "sarif", false, "print SARIF 2.1.0, which code hosts and CI services show beside the lines")
+	return c
 }

@@ -68,5 +68,9 @@ func applyAlert(ctx context.Context, h host, c *sdk.Call, in AlertmanagerInput, 
 	if out.Problem = strings.Join(problems, "; "); out.Problem == "" {
 		return out, nil
 	}
-	return out, undelivered(c, in.Required && !out.Delivered, "/urls", out.Problem)
+	err = undelivered(c, in.Required && !out.Delivered, "/urls", out.Problem)
+	if out.Delivered {
+		c.Summarize("not delivered to all")
+	}
+	return out, err
 }

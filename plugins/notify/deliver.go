@@ -57,6 +57,7 @@ func undelivered(c *sdk.Call, required bool, path, problem string) error {
 		return &sdk.Error{Path: path, Summary: problem}
 	}
 	c.Warn(sdk.Diagnostic{Path: path, Summary: problem})
+	c.Summarize("not delivered")
 	return nil
 }
 

@@ -74,8 +74,9 @@ func (c *compiler) section(steps []playbook.Step, w *world, at place) []*Step {
 }
 
 func (c *compiler) step(s *playbook.Step, w *world, at place) *Step {
-	c.current = s.ID
 	out := &Step{ID: s.ID, File: c.file, Source: s, Timeout: s.Timeout}
+	defer func(outer *Step) { c.into = outer }(c.into)
+	c.into = out
 	if s.If != nil {
 		if at.unsure == "" && usesStatus(s.If.Text, w.scope(expression.StatusFunctions, at)) {
 			at.unsure = "this step also runs when an earlier one failed"

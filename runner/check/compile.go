@@ -21,8 +21,8 @@ type compiler struct {
 	plugins   map[string]*sdk.Description
 	installed []string
 	reads     map[string]bool // see Program.reads
-	// current is the id of the step that is compiled.
-	current string
+	// into is the step that is compiled; nil: none.
+	into *Step
 	// secrets are the paths at which secrets stand: inputs.token, vars.header, item.
 	secrets map[string]bool
 	// carried is set when a value was compiled that can hold a secret.
@@ -48,7 +48,7 @@ func (c *compiler) problems(s playbook.Scalar, path string, all []expression.Pro
 		if id := c.laterStep(s, p); id != "" {
 			d.Code = diagnostic.LaterStep
 			d.Message = fmt.Sprintf("step %s runs later", id)
-			if id == c.current {
+			if c.into != nil && id == c.into.ID {
 				d.Message = fmt.Sprintf("step %s cannot read its own results", id)
 			}
 			d.Allowed = nil
@@ -108,9 +108,12 @@ func (c *compiler) secret(path []string) bool {
 	return false
 }
 
-// note remembers which steps' outputs a program reads.
+// note remembers which steps' outputs a program reads, and which steps the current one needs.
 func (c *compiler) note(p *expression.Program) {
 	for _, path := range p.References() {
+		if s := c.into; s != nil && path[0] == "steps" && len(path) > 1 && !slices.Contains(s.Needs, path[1]) {
+			s.Needs = append(s.Needs, path[1])
+		}
 		switch {
 		case c.reads == nil || path[0] != "steps":
 		case len(path) < 3:

@@ -54,7 +54,8 @@ type Step struct {
 	Action  *sdk.Info           // nil: a block
 	With    Tree                // evaluates to a map that fits the action's inputs
 	Timeout time.Duration
-	Retry   *Retry // nil: one attempt
+	Retry   *Retry   // nil: one attempt
+	Needs   []string // ids of the steps that its expressions name, each once, in the order of the text
 
 	// Of a block.
 	Block, Rescue, Always []*Step

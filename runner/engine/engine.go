@@ -235,6 +235,10 @@ func (w *walk) section(ctx context.Context, s Section, steps []*check.Step) {
 
 // idle accounts for steps that are there for a failure that did not happen.
 func (w *walk) idle(s Section, steps []*check.Step, why, preview string) {
+	if w.preview() { // what they would know of the failure is not known yet
+		defer func(before bool) { w.ominous = before }(w.ominous)
+		w.ominous = true
+	}
 	for _, step := range steps {
 		r := StepResult{Step: w.ref(s, step), Status: Unreached, Why: why, Idle: true}
 		if w.cancelled() {

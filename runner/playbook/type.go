@@ -32,6 +32,9 @@ func scalarTypes() []Type {
 	}
 }
 
+// ItemTypes lists the types of what a list or map can hold. The caller owns the slice.
+func ItemTypes() []Type { return scalarTypes() }
+
 func typeNames(types []Type) []string {
 	names := make([]string, len(types))
 	for i, t := range types {

@@ -63,7 +63,7 @@ const rehearsalColumn = 11
 func (s *rehearsal) head(p *page) {
 	p.wrap(line{}, bold, fmt.Sprintf("%s, rehearsed for %s. Nothing on this machine was changed.", s.clean(s.Playbook), minuteOf(s.Instant)))
 	for _, c := range s.Copies {
-		p.wrap(line{}, dim, fmt.Sprintf("A copy of %s: %s, %s.", s.clean(c.Name), Count(c.Subvolumes, "subvolume"), Count(c.Snapshots, "snapshot")))
+		s.copyLine(p, c)
 	}
 	p.blank()
 }

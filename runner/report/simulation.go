@@ -54,11 +54,17 @@ func Simulation(o Options, r *simulate.Result) error {
 type simulation struct {
 	form
 	*simulate.Result
+	happened bool // it was not simulated
 }
 
 func minuteOf(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 func (s *simulation) head(p *page) {
+	if s.happened {
+		p.wrap(line{}, bold, fmt.Sprintf("%s: %s from %s to %s, rehearsed. Nothing on this machine was changed.", s.clean(s.Playbook),
+			Count(len(s.Runs), "run"), minuteOf(s.From), minuteOf(s.Until)))
+		return
+	}
 	p.wrap(line{}, bold, fmt.Sprintf("%s: %s from %s to %s, simulated. Nothing was changed.", s.clean(s.Playbook),
 		Count(len(s.Runs), "run"), minuteOf(s.From), minuteOf(s.Until)))
 	begin := "What exists now is where it begins."
@@ -196,7 +202,7 @@ func (s *simulation) foot(p *page) {
 	if len(s.Groups) == 0 {
 		p.put(line{}.add(plain, "The playbook creates and deletes nothing."))
 	}
-	if maybe > 0 {
+	if maybe > 0 && !s.happened {
 		p.wrap(line{}.add(yellow, "? "), plain, fmt.Sprintf("%s could make changes that are decided at run; they are not simulated.", Count(maybe, "run")))
 	}
 	tell := func(sign span, verb string, all []simulate.Told) {
@@ -209,7 +215,11 @@ func (s *simulation) foot(p *page) {
 		}
 	}
 	tell(span{yellow, "⚠"}, "", s.Warnings)
-	tell(span{red, "✗"}, " would fail", s.Failures)
+	would := " would fail"
+	if s.happened {
+		would = " failed"
+	}
+	tell(span{red, "✗"}, would, s.Failures)
 	failed := 0
 	for _, run := range s.Runs {
 		if run.Status != engine.Succeeded {
@@ -217,6 +227,6 @@ func (s *simulation) foot(p *page) {
 		}
 	}
 	if failed > 0 {
-		p.wrap(line{}.add(red, "✗ "), red, fmt.Sprintf("%d of %s would fail.", failed, Count(len(s.Runs), "run")))
+		p.wrap(line{}.add(red, "✗ "), red, fmt.Sprintf("%d of %s%s.", failed, Count(len(s.Runs), "run"), would))
 	}
 }

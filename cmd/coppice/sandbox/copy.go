@@ -296,3 +296,8 @@ func seen(l replica.Filesystem) []rehearse.Thing {
 	one("default subvolume", "default", cmp.Or(l.Default, "/"))
 	return all
 }
+
+// SetTimes sets the times of subvolumes of a copy that is hidden, by their own UUIDs.
+func SetTimes(ctx context.Context, c *Copy, times map[kernel.UUID]ages.Facts) error {
+	return setFacts(ctx, c.Image, times)
+}

@@ -16,7 +16,8 @@ var lost = []uintptr{unix.CAP_MKNOD, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, un
 // first of a PID namespace.
 func Enter(program string, args, env []string) error {
 	runtime.LockOSThread() // what follows is this thread's: the others end at exec
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+	// Without a network, nothing in the tree reaches another machine, nor a socket of this one that has no file.
+	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS); err != nil {
 		return fmt.Errorf("cannot enter the sandbox: %w", err)
 	}
 	proc := Root + "/proc"

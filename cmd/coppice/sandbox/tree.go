@@ -34,6 +34,8 @@ type Tree struct {
 	mounts []string // in the tree, in the order of their mounting
 	taken  []string // mount points of the machine that have been used
 	extra  int
+	// devices are those that have been shown. One stays: what is behind it later is a copy too, or nothing.
+	devices []string
 }
 
 // Prepare makes the namespace this process's own, and a tree. It is called once, by the stage, before anything else.
@@ -96,6 +98,10 @@ func (t *Tree) Device(path string) error {
 	if _, err := os.Stat(path); err != nil {
 		return err
 	}
+	if slices.Contains(t.devices, path) {
+		return nil
+	}
+	t.devices = append(t.devices, path)
 	at := filepath.Join(Root, path)
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 		return err

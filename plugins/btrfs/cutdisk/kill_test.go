@@ -41,7 +41,7 @@ func victim(image, dir string) error {
 		return err
 	}
 	defer r.Close() // never, and until then nobody else closes it
-	loop, err := loopfs.Attach(r.Disk(0))
+	loop, err := loopfs.Attach(r.Disk(0), "cutdisk")
 	if err != nil {
 		return err
 	}

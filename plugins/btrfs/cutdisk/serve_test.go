@@ -101,7 +101,7 @@ type volume struct {
 }
 
 func attach(t *testing.T, disk *os.File, dir string) *volume {
-	loop, err := loopfs.Attach(disk)
+	loop, err := loopfs.Attach(disk, "cutdisk")
 	must(t, err)
 	return &volume{t, dir, loop}
 }

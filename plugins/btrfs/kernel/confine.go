@@ -43,8 +43,28 @@ func (c Clock) Shown(kernels time.Time) time.Time {
 
 var confined atomic.Pointer[Confinement]
 
+// confiner is asked at each Open what this process is tied to.
+var confiner atomic.Pointer[func() (*Confinement, error)]
+
 // Confine ties this process to some filesystems, from now on; nil frees it. A later call takes the place of an earlier one.
-func Confine(c *Confinement) { confined.Store(c) }
+func Confine(c *Confinement) {
+	confiner.Store(nil)
+	confined.Store(c)
+}
+
+// ConfineBy is Confine for what can change, as the clock does: it is asked at each Open. While it fails nothing is opened.
+func ConfineBy(ask func() (*Confinement, error)) { confiner.Store(&ask) }
+
+func confinement() (*Confinement, error) {
+	if ask := confiner.Load(); ask != nil {
+		c, err := (*ask)()
+		if err != nil {
+			return nil, err
+		}
+		confined.Store(c)
+	}
+	return confined.Load(), nil
+}
 
 // Now is the time: the kernel's, unless the process is confined and given another clock.
 func Now() time.Time { return shown(time.Now()) }

@@ -28,7 +28,10 @@ func Open(ctx context.Context, ref string) (*Filesystem, error) {
 		return nil, fail(op, quote(ref), err)
 	}
 	asked := ref
-	c := confined.Load()
+	c, err := confinement()
+	if err != nil {
+		return nil, fail(op, quote(ref), err)
+	}
 	if c != nil {
 		asked = c.translate(ref)
 	}

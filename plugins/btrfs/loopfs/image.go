@@ -59,7 +59,7 @@ func (i *Image) Attach() error {
 	if under == nil {
 		under = i.File
 	}
-	loop, err := Attach(under)
+	loop, err := Attach(under, under.Name())
 	if err != nil {
 		return fmt.Errorf("cannot attach an image to a loop device: %w", err)
 	}

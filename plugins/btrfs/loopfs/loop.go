@@ -51,13 +51,12 @@ func attach(image string) (*os.File, error) {
 		return nil, err
 	}
 	defer backing.Close()
-	return Attach(backing)
+	return Attach(backing, image)
 }
 
-// Attach puts an open file, which need not have a name, behind a free loop device. The device is there until the last that has it
-// open lets go of it, a mounted filesystem included: the caller closes it. (Others look for a free device at the same time, so
-// that the one found may be taken by then.)
-func Attach(backing *os.File) (*os.File, error) {
+// Attach puts a file that is open for reading and writing behind a loop device, which is gone with its last user: the
+// caller closes it. The name is what losetup shows of the file. The file may be closed.
+func Attach(backing *os.File, name string) (*os.File, error) {
 	attaching.Lock()
 	defer attaching.Unlock()
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
@@ -70,7 +69,8 @@ func Attach(backing *os.File) (*os.File, error) {
 	defer control.Close()
 	config := unix.LoopConfig{Fd: uint32(backing.Fd())}
 	config.Info.Flags = unix.LO_FLAGS_AUTOCLEAR // gone with its last user
-	copy(config.Info.File_name[:63], backing.Name())
+	copy(config.Info.File_name[:63], name)
+	// Others look for a free device at the same time, so that the one found may be taken by then.
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		loop, err := tryAttach(control, &config)
 		taken := errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOSPC) || errors.Is(err, os.ErrNotExist)

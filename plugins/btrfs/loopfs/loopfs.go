@@ -1,6 +1,6 @@
 // Package loopfs makes throw-away btrfs filesystems: sparse image files behind loop devices, formatted and mounted.
 //
-// Tests and demonstrations use it. It only ever touches the devices, mounts and files that it made itself. It runs
+// Rehearsals and tests use it. It only ever touches the devices, mounts and files that it made itself. It runs
 // mkfs.btrfs; all else it asks of the kernel. A loop device that it made vanishes with its last user, so that nothing
 // but the image file and the mount is left when the process is killed.
 package loopfs

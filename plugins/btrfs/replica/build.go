@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -104,9 +105,9 @@ func setProperties(node *kernel.Node, s Subvolume) error {
 }
 
 func makeFolder(f *kernel.Filesystem, folder Folder) error {
-	mode := uint32(folder.Mode)
-	if mode == 0 {
-		mode = 0o700
+	mode := uint64(0o700)
+	if folder.Mode != "" {
+		mode, _ = strconv.ParseUint(folder.Mode, 8, 12) // passed Check
 	}
 	if _, err := f.MkdirAll(folder.Path, 0o700); err != nil {
 		return err
@@ -115,7 +116,7 @@ func makeFolder(f *kernel.Filesystem, folder Folder) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(node.SetMode(mode), node.Close())
+	return errors.Join(node.SetMode(uint32(mode)), node.Close())
 }
 
 func limit(ctx context.Context, f *kernel.Filesystem, l Filesystem, at map[string]kernel.Subvolume) error {

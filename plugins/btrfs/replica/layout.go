@@ -3,7 +3,6 @@ package replica
 import (
 	"time"
 
-	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -50,7 +49,7 @@ type Subvolume struct {
 	SnapshotOf string       `json:"snapshot_of,omitempty" doc:"The same, by path."`
 	Received   sdk.UUID     `json:"received,omitempty" doc:"The UUID of the snapshot that it was received from."`
 	Created    time.Time    `json:"created,omitzero" doc:"When it was made."`
-	Age        sdk.Duration `json:"age,omitempty" doc:"The same, counted back from when the layout was taken. Left out both, it is as old as the copy."`
+	Age        sdk.Duration `json:"age,omitzero" doc:"The same, counted back from when the layout was taken. Left out both, it is as old as the copy."`
 	ReadOnly   bool         `json:"read_only,omitempty" doc:"Whether it is read-only."`
 	// Compression is "" where the kernel has none; see kernel.Node.
 	Compression   string    `json:"compression,omitempty" enum:"zlib|lzo|zstd|none" doc:"Its property. Left out, it has none."`
@@ -72,7 +71,7 @@ type Series struct {
 // Folder is a plain directory.
 type Folder struct {
 	Path string `json:"path" min:"1" doc:"From the top level, without a leading slash."`
-	Mode int    `json:"mode,omitempty" min:"0" max:"4095" doc:"Its permissions, as a number. Left out, 0700."`
+	Mode string `json:"mode,omitempty" pattern:"^[0-7]{3,4}$" doc:"Its permissions, as chmod takes them. Left out, 0700."`
 }
 
 // Record is a file in coppice's folder on the filesystem. UUIDs in its name and in its content become those of the copies.
@@ -90,9 +89,4 @@ func (s Subvolume) created(taken time.Time) time.Time {
 		return taken.Add(-time.Duration(s.Age))
 	}
 	return time.Time{}
-}
-
-func uuid(id sdk.UUID) kernel.UUID {
-	u, _ := kernel.ParseUUID(string(id)) // checked by Check
-	return u
 }

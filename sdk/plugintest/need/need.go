@@ -1,6 +1,6 @@
 // Package need is how a test says what it needs of the machine. Where that is missing the test is skipped, or fails if
-// the environment variable COPPICE_REQUIRE, a list with commas, names it: root, btrfs, sshd, swap, protoc, systemd, prometheus (with its
-// Alertmanager and node_exporter). COPPICE_WITHOUT=root leaves out what needs root where the tests run as root: it takes long.
+// the environment variable COPPICE_REQUIRE, a list with commas, names it: root, swap, and what .ci/need can install, by its
+// words. COPPICE_WITHOUT=root leaves out what needs root where the tests run as root: it takes long.
 package need
 
 import (
