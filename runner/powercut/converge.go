@@ -36,6 +36,8 @@ func (s *Story) Converged(end []rehearse.Thing) []Violation {
 	}
 	for _, e := range end {
 		folders[folder(e.Resource)]--
+	}
+	for _, e := range end {
 		if known := j.before.has(keyOf(e.Resource)); !known && !expected[s.stampless(e.Resource)] {
 			j.say("convergence", e.Resource, "%q is there in the end, and would not be without the cut", e.Resource.Name)
 		} else if known && !expected[s.stampless(e.Resource)] && folders[folder(e.Resource)] < 0 {

@@ -64,7 +64,8 @@ func (j *judge) kept() {
 		}
 	}
 	for _, b := range j.Before {
-		if n := named(b.Resource); j.after.has(n) && !j.state.has(n) {
+		n := named(b.Resource)
+		if end, stays := j.after[n]; stays && keyOf(end.Resource) != keyOf(b.Resource) && !j.state.has(n) {
 			j.say("gap", b.Resource, "there is no %q: there was one before, and there would be one afterwards", b.Resource.Name)
 		}
 	}

@@ -265,14 +265,24 @@ func (p *Platter) Save(disk int, path string) (err error) {
 	}); err != nil {
 		return err
 	}
-	data := make([]byte, Block)
-	for b := range s.present {
-		if _, err := s.scratch.ReadAt(data, b*Block); err != nil {
+	n := s.size / Block
+	for from := s.present.next(0, n, true); from < n; {
+		to := s.present.next(from, n, false)
+		if err := punch(out, from*Block, (to-from)*Block); err != nil {
 			return err
 		}
-		if _, err := out.WriteAt(data, b*Block); err != nil {
-			return err
-		}
+		from = s.present.next(to, n, true)
 	}
-	return nil
+	return eachExtent(s.scratch, func(at, length int64) error {
+		// Not all that is no hole is the layer's: file systems round.
+		for from := s.present.next(at/Block, n, true); from*Block < at+length; {
+			to := s.present.next(from, n, false)
+			start, end := max(at, from*Block), min(at+length, to*Block)
+			if _, err := io.Copy(io.NewOffsetWriter(out, start), io.NewSectionReader(s.scratch, start, end-start)); err != nil {
+				return err
+			}
+			from = s.present.next(to, n, true)
+		}
+		return nil
+	})
 }
