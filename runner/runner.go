@@ -40,7 +40,7 @@ func (r *Runner) Load(ctx context.Context, file string, data []byte) (*check.Pro
 	if parsed == nil {
 		return nil, found, nil
 	}
-	plugins, err := r.describe(ctx, check.Plugins(parsed))
+	plugins, err := r.describe(ctx, parsed)
 	if err != nil {
 		return nil, found, err
 	}
@@ -54,16 +54,16 @@ func (r *Runner) Load(ctx context.Context, file string, data []byte) (*check.Pro
 
 // describe asks all plugins at the same time. A plugin that does not exist is
 // left out: that is a mistake in the playbook.
-func (r *Runner) describe(ctx context.Context, names []string) (map[string]*sdk.Description, error) {
+func (r *Runner) describe(ctx context.Context, p *playbook.Playbook) (map[string]*sdk.Description, error) {
 	var (
 		all     = map[string]*sdk.Description{}
 		mu      sync.Mutex
 		asking  sync.WaitGroup
 		failure error
 	)
-	for _, name := range names {
+	for _, name := range check.Plugins(p) {
 		asking.Go(func() {
-			d, err := r.Host.Describe(ctx, name)
+			d, err := r.Host.Describe(ctx, name, check.Actions(p, name)...)
 			mu.Lock()
 			defer mu.Unlock()
 			var missing *host.NotFoundError

@@ -16,17 +16,23 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 )
 
 func main() {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	runs := flags.Int("n", 5, "runs of each command")
+	only := flags.String("only", "", "measure only these `sections`: "+strings.Join(sectionNames(), ", "))
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: bench [-n RUNS] COPPICE")
+		fmt.Fprintln(flags.Output(), "usage: bench [-n RUNS] [-only SECTION,…] COPPICE")
 		flags.PrintDefaults()
 	}
-	if err := flags.Parse(os.Args[1:]); err != nil || flags.NArg() != 1 || *runs < 1 {
+	err := flags.Parse(os.Args[1:])
+	unknown := *only != "" && slices.ContainsFunc(strings.Split(*only, ","), func(name string) bool { return !slices.Contains(sectionNames(), name) })
+	if err != nil || flags.NArg() != 1 || *runs < 1 || unknown {
 		flags.Usage()
 		os.Exit(64)
 	}
@@ -44,7 +50,12 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// As the program does it; see its main.
+	debug.SetGCPercent(300)
 	b := &bench{coppice: coppice, runs: *runs, dir: dir, out: os.Stdout}
+	if *only != "" {
+		b.only = strings.Split(*only, ",")
+	}
 	// The parent does so too, unless it was killed.
 	err = errors.Join(b.all(ctx), os.RemoveAll(dir))
 	switch {
@@ -59,14 +70,40 @@ func main() {
 
 // bench is one run of the whole program.
 type bench struct {
-	coppice string // path of the binary under test
-	runs    int    // of each command
-	dir     string // for everything that is made
+	coppice string   // path of the binary under test
+	runs    int      // of each command
+	dir     string   // for everything that is made
+	only    []string // names of the sections to measure; nil: all
 	out     io.Writer
 
 	btrbk, snapper   bool    // whether they are installed
 	account          *cgroup // for the command that runs; may be nil
 	claims, exceeded int
+}
+
+// sections are the parts of the measurement, in their order.
+var sections = []struct {
+	name    string
+	measure func(*bench, context.Context, *worlds) error
+}{
+	{"take", (*bench).take},
+	{"list", (*bench).list},
+	{"expire", (*bench).expire},
+	{"retention", (*bench).retention},
+	{"processes", (*bench).processes},
+}
+
+func sectionNames() []string {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// wants reports whether any of these sections is to be measured.
+func (b *bench) wants(names ...string) bool {
+	return b.only == nil || slices.ContainsFunc(names, func(name string) bool { return slices.Contains(b.only, name) })
 }
 
 // all sets the stage and measures everything.
@@ -83,9 +120,11 @@ func (b *bench) all(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, row := range []func(context.Context, *worlds) error{b.take, b.list, b.expire, b.retention, b.processes} {
-		if err := row(ctx, w); err != nil {
-			return err
+	for _, s := range sections {
+		if b.wants(s.name) {
+			if err := s.measure(b, ctx, w); err != nil {
+				return err
+			}
 		}
 	}
 	b.printf("\n%d of %d within bound.\n", b.claims-b.exceeded, b.claims)

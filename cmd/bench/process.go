@@ -2,14 +2,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +19,7 @@ const startsPerRun = 10
 // processes measures what being several processes costs: the start of a plugin, memory, and the size of the program.
 func (b *bench) processes(ctx context.Context, w *worlds) error {
 	b.note("starting processes")
-	b.section("4. Processes")
+	b.section("5. Processes")
 	if err := b.coldStart(ctx); err != nil {
 		return err
 	}
@@ -95,85 +92,3 @@ func start(ctx context.Context, cookie, program string, args ...string) (s spent
 	}
 	return s, fmt.Errorf("%s does not start as a plugin, it says %q: %w", filepath.Base(program), line, err)
 }
-
-// memory is the largest sum of the proportional set sizes of runner and plugins, while snapshots are taken and many are kept.
-func (b *bench) memory(ctx context.Context, w *worlds) error {
-	var most int64
-	for range b.runs {
-		if err := w.thousand.restore(ctx); err != nil {
-			return err
-		}
-		c := exec.CommandContext(ctx, b.coppice, "run", "snapshot-rotation", "-i", "filesystem="+w.thousand.fs.Mount, "-i", "clock=rtc")
-		c.Env = append(os.Environ(), "COPPICE_CONFIG_DIR=/etc/coppice")
-		var said bytes.Buffer
-		c.Stdout, c.Stderr = &said, &said
-		if err := c.Start(); err != nil {
-			return err
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- c.Wait() }()
-		for running := true; running; {
-			select {
-			case err := <-ended:
-				if err != nil {
-					return fmt.Errorf("coppice run: %w\n%s", err, tail(said.Bytes()))
-				}
-				running = false
-			case <-time.After(time.Millisecond):
-				if size, err := familySize(c.Process.Pid); err == nil {
-					most = max(most, size)
-				}
-			}
-		}
-	}
-	if most == 0 {
-		return errors.New("cannot read smaps_rollup and children in /proc, so memory is not measured")
-	}
-	b.claim("memory of runner and one plugin together (PSS), at most", mib(most), "≤ 40 MiB, the bound for four", most <= 40<<20)
-	return nil
-}
-
-// familySize adds up the proportional set sizes of a process and its children.
-func familySize(pid int) (int64, error) {
-	size, err := setSize(pid)
-	if err != nil {
-		return 0, err
-	}
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil {
-		return 0, err
-	}
-	for _, path := range threads {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			continue // a thread that has ended
-		}
-		for _, field := range strings.Fields(string(data)) {
-			child, err := strconv.Atoi(field)
-			if err != nil {
-				return 0, err
-			}
-			if more, err := setSize(child); err == nil {
-				size += more
-			}
-		}
-	}
-	return size, nil
-}
-
-// setSize is the proportional set size of a process in bytes, see proc_pid_smaps(5).
-func setSize(pid int) (int64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(data)) {
-		if text, ok := strings.CutPrefix(line, "Pss:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(text), " kB"), 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, errors.New("smaps_rollup has no Pss")
-}
-
-func mib(size int64) string { return fmt.Sprintf("%.1f MiB", float64(size)/(1<<20)) }

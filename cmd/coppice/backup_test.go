@@ -98,7 +98,7 @@ func descendants(pid int) []int {
 // cut starts a backup and kills something of it at some moment.
 func (w *backupWorld) cut() string {
 	w.t.Helper()
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{"coppice"}, w.args("-i", "rate_limit=4MiB", "-i", "verify=content")...)}
+	c := &exec.Cmd{Path: plain, Args: append([]string{"coppice"}, w.args("-i", "rate_limit=4MiB", "-i", "verify=content")...)}
 	if err := c.Start(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -148,6 +148,7 @@ func (w *backupWorld) whole() int {
 // Thirty generations, with cuts at random moments in between: no copy that looks complete ever is not, and in the
 // end all are there and nothing else.
 func TestBackupSurvivesCuts(t *testing.T) {
+	t.Parallel()
 	w := newBackupWorld(t)
 	const generations = 30
 	cuts := map[string]int{}
@@ -178,7 +179,7 @@ func TestBackupSurvivesCuts(t *testing.T) {
 
 // "coppice receive" that waits for its other side ends when it is told to.
 func TestReceiveEnds(t *testing.T) {
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "receive"}}
+	c := &exec.Cmd{Path: plain, Args: []string{"coppice", "receive"}}
 	in, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

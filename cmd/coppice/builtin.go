@@ -8,16 +8,17 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
-// plugins make those that are built in.
-var plugins = []func() *sdk.Plugin{btrfs.New, notify.New, sysctl.New, systemd.New}
+// builtin is a plugin that this binary serves. To make one takes milliseconds, as the schemas of its actions follow from types: the
+// runner needs only the name, and a plugin's process only its own.
+type builtin struct {
+	name string
+	make func() *sdk.Plugin
+}
 
-// builtins are the plugins that this binary serves.
-func builtins() []*sdk.Plugin {
-	var all []*sdk.Plugin
-	for _, make := range plugins {
-		p := make()
-		p.Version = version()
-		all = append(all, p)
-	}
-	return all
+// builtins are sorted by name.
+var builtins = []builtin{
+	{"btrfs", btrfs.New},
+	{"notify", notify.New},
+	{"sysctl", sysctl.New},
+	{"systemd", systemd.New},
 }

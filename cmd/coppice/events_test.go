@@ -31,7 +31,7 @@ func watchRun(t *testing.T, env []string, steps string) *watched {
 	if err := os.WriteFile(file, []byte("version: 1\nname: p\n"+steps), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := &watched{t: t, command: &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", file, "--json"}, Env: append(os.Environ(), env...), Stderr: os.Stderr}}
+	w := &watched{t: t, command: &exec.Cmd{Path: raced, Args: []string{"coppice", "run", file, "--json"}, Env: append(os.Environ(), env...), Stderr: os.Stderr}}
 	out, err := w.command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

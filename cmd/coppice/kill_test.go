@@ -47,7 +47,8 @@ always:
 //
 // COPPICE_TEST_KILLS is how often, COPPICE_TEST_SEED which moments.
 func TestKillTheRunner(t *testing.T) {
-	kills := number("COPPICE_TEST_KILLS", lessUnderRace(100))
+	t.Parallel()
+	kills := number("COPPICE_TEST_KILLS", 100)
 	seed := number("COPPICE_TEST_SEED", int(time.Now().UnixNano()%1_000_000))
 	t.Logf("COPPICE_TEST_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
@@ -96,7 +97,7 @@ func TestKilledRunnerLeavesNoProcess(t *testing.T) {
 	}
 	for _, signal := range []os.Signal{os.Kill, syscall.SIGTERM} {
 		mark := fmt.Sprintf("%d-%v", os.Getpid(), signal)
-		c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", playbook},
+		c := &exec.Cmd{Path: plain, Args: []string{"coppice", "run", playbook},
 			Env: append(os.Environ(), "COPPICE_STATE_DIR="+dir, schemasVariable+"=", troubleEnv+"=1", markEnv+"="+mark)}
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
@@ -111,14 +112,6 @@ func TestKilledRunnerLeavesNoProcess(t *testing.T) {
 		_ = c.Wait()
 		vanish(t, mark)
 	}
-}
-
-// lessUnderRace is a number of rounds, some of them under the race detector: .ci/test makes all of them without.
-func lessUnderRace(n int) int {
-	if race {
-		return n / 5
-	}
-	return n
 }
 
 func number(env string, otherwise int) int {
@@ -173,7 +166,7 @@ func (k *killing) moment() moment {
 // events there were.
 func (k *killing) coppice(at *moment, mark string, args ...string) (events int) {
 	k.t.Helper()
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: append(append([]string{"coppice"}, args...), "--json"),
+	c := &exec.Cmd{Path: plain, Args: append(append([]string{"coppice"}, args...), "--json"),
 		Env: append(os.Environ(), "COPPICE_STATE_DIR=", schemasVariable+"=", troubleEnv+"=1", markEnv+"="+mark)}
 	var errs strings.Builder
 	c.Stderr = &errs

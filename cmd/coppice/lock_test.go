@@ -33,7 +33,7 @@ func TestRunsExcludeEachOther(t *testing.T) {
 	if err := os.WriteFile(playbook, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", playbook}}
+	c := &exec.Cmd{Path: raced, Args: []string{"coppice", "run", playbook}}
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +44,14 @@ func (t tests) Run() int {
 	}
 	os.Setenv(schemasVariable, schemas)
 	os.Setenv(problemsVariable, dir+"/problems")
+	if race {
+		if err := buildPlain(dir + "/plain"); err != nil {
+			fmt.Fprintln(os.Stderr, "FAIL:", err)
+			return 1
+		}
+	}
+	// Most of their time the tests wait, for disks and for processes. The command line overrides it.
+	_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	code := t.M.Run()
 	if problems, err := os.ReadFile(dir + "/problems"); err == nil {
 		fmt.Fprintf(os.Stderr, "FAIL: some JSON does not fit its schema\n%s", problems)
@@ -72,7 +82,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, "COPPICE_CONFIG_DIR="+filepath.Join(e.WorkDir, "etc"),
 				"COPPICE_STATE_DIR="+filepath.Join(e.WorkDir, "state")+":"+filepath.Join(e.WorkDir, "volatile"),
-				schemasVariable+"="+os.Getenv(schemasVariable), problemsVariable+"="+os.Getenv(problemsVariable), "REPO="+repo, "PATH="+e.Getenv("PATH")+":/usr/sbin:/sbin")
+				schemasVariable+"="+os.Getenv(schemasVariable), problemsVariable+"="+os.Getenv(problemsVariable), "REPO="+repo, "PATH="+pathFor(e)+":/usr/sbin:/sbin")
 			return nil
 		},
 		Condition: func(c string) (bool, error) {
@@ -169,7 +179,7 @@ func past(ts *testscript.TestScript, neg bool, args []string) {
 // coppice runs the command and returns its exit code and what it wrote.
 func coppice(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{"coppice"}, args...),
+	c := &exec.Cmd{Path: plain, Args: append([]string{"coppice"}, args...),
 		Env: append(os.Environ(), env...)}
 	var out, errs strings.Builder
 	c.Stdout, c.Stderr = &out, &errs

@@ -122,6 +122,7 @@ func (m maintained) date(at time.Time) {
 
 // TestMaintenanceOfAYear runs the playbook each night of a year.
 func TestMaintenanceOfAYear(t *testing.T) {
+	t.Parallel()
 	m := maintained{t, loopfs.ForTest(t, loopfs.Options{Size: 1 << 30, MkfsArgs: []string{"-d", "single"}})}
 	content := strings.Repeat("\x00", 8192) + "a marker that stands nowhere else"
 	if err := os.WriteFile(m.fs.Path("file"), []byte(content), 0o600); err != nil {
@@ -129,10 +130,7 @@ func TestMaintenanceOfAYear(t *testing.T) {
 	}
 	// Long ago, so that the records of the virtual time lie in the past of the real one.
 	first := time.Now().UTC().Truncate(24*time.Hour).AddDate(-2, 0, 0).Add(150 * time.Minute)
-	nights := 365
-	if race {
-		nights = 120
-	}
+	const nights = 365
 	want := map[string][]int{"balance": {70}}
 	for day := 0; day < nights; day += 30 {
 		want["scrub"] = append(want["scrub"], day)
@@ -142,18 +140,9 @@ func TestMaintenanceOfAYear(t *testing.T) {
 			want["trim"] = append(want["trim"], day)
 		}
 	}
-	// Under the race detector, which needs several times as long, most nights on which nothing is due are left out: .ci/test
-	// has them all without.
-	eventful := []int{6, 8, 29, 31, 39, 50, 59, 69, 71, 89, 99, 100, 101, 102, 103, 104}
-	for _, days := range want {
-		eventful = append(eventful, days...)
-	}
 	got := map[string][]int{}
 	failed := []int{}
 	for day := range nights {
-		if race && !slices.Contains(eventful, day) {
-			continue
-		}
 		switch day {
 		case 40, 41, 42, 43, 44, 45, 46, 47, 48: // switched off
 			continue
@@ -230,6 +219,7 @@ func (m maintained) damage(marker string) {
 // SIGTERM in the middle of a scrub: the run ends with 143, snapshots could be taken
 // meanwhile, and the next run goes on where it was.
 func TestStoppedScrubGoesOn(t *testing.T) {
+	t.Parallel()
 	fs := loopfs.ForTest(t, loopfs.Options{Size: 512 << 20})
 	if err := history.Create(context.Background(), fs, append(critical, "snapshots")); err != nil {
 		t.Fatal(err)
@@ -240,7 +230,7 @@ func TestStoppedScrubGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	digestOf(t, fs) // syncs
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", "--json", "monthly-maintenance", "-i", "filesystem=" + fs.Mount, "-i", "scrub_speed=2MiB"}}
+	c := &exec.Cmd{Path: plain, Args: []string{"coppice", "run", "--json", "monthly-maintenance", "-i", "filesystem=" + fs.Mount, "-i", "scrub_speed=2MiB"}}
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

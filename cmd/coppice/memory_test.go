@@ -32,7 +32,7 @@ func bigRun(t *testing.T, steps string, hangUp bool, flags ...string) big {
 		t.Fatal(err)
 	}
 	peakFile := filepath.Join(b.dir, "peak")
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{"coppice", "run", b.playbook}, flags...),
+	c := &exec.Cmd{Path: plain, Args: append([]string{"coppice", "run", b.playbook}, flags...),
 		Env: append(os.Environ(), "COPPICE_STATE_DIR="+b.dir, schemasVariable+"=", troubleEnv+"=1", peakEnv+"="+peakFile), Stderr: io.Discard}
 	out, err := c.StdoutPipe()
 	if err == nil {
@@ -73,21 +73,14 @@ func bigRun(t *testing.T, steps string, hangUp bool, flags ...string) big {
 	return b
 }
 
-// race is set under the race detector, which needs several times the memory and time.
-var race bool
-
 // The runner's memory does not grow with the lines that a plugin logs, and with the
 // steps of a run only by the result of each; and a reader that goes away after the first
 // line does not keep a run from its end. The bounds are some 1.5 times what was needed.
-// Under the race detector there is less of everything, and no bound.
 func TestMemoryStaysFlat(t *testing.T) {
 	chat := func(lines int, level string) string {
 		return fmt.Sprintf("  - {id: chat, uses: trouble.chat, with: {lines: %d, level: %s}}\n", lines, level)
 	}
-	many, whole := 100_000, 2000 // lines; steps, as many as a playbook can have
-	if race {
-		many, whole = 5000, 200
-	}
+	const many, whole = 100_000, 2000 // lines; steps, as many as a playbook can have
 	var steps strings.Builder
 	for i := range whole {
 		fmt.Fprintf(&steps, "  - {id: s%d, for_each: 1..5, uses: trouble.nothing}\n", i)
@@ -120,7 +113,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 		if ended != c.ended {
 			t.Errorf("%s: %d steps have ended, want %d", c.name, ended, c.ended)
 		}
-		if b.peak > small.peak+c.more && !race {
+		if b.peak > small.peak+c.more {
 			t.Errorf("%s: %d MiB, and %d MiB for a small run", c.name, b.peak, small.peak)
 		}
 	}

@@ -69,11 +69,13 @@ func (a *app) pluginCommand() *cobra.Command {
 				return exit(exitPlugin, err)
 			}
 			var names []string
-			for _, p := range builtins() {
-				if p.Name == args[0] {
+			for _, b := range builtins {
+				if b.name == args[0] {
+					p := b.make()
+					p.Version = version()
 					serve.Run(p)
 				}
-				names = append(names, p.Name)
+				names = append(names, b.name)
 			}
 			return exitError{code: exitPlugin, err: fmt.Errorf("there is no built-in plugin %q", args[0]),
 				advice: "there are: " + join(names)}

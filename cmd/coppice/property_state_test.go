@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
@@ -147,7 +149,8 @@ func (s *scene) meddle() {
 	if snapshot, ok := one(); ok && s.chance(4) {
 		at := filepath.Join(s.fs.Dir, fmt.Sprintf("at%d", s.r.IntN(1000)))
 		s.must(os.MkdirAll(at, 0o755))
-		s.command("mount", "-o", "subvol=/"+snapshot.Path, s.fs.Loop[0], at)
+		// Not mount(8), which takes quotes in a name for its own and mounts the top level.
+		s.must(unix.Mount(s.fs.Loop[0], at, "btrfs", 0, "subvol=/"+snapshot.Path))
 		if s.mounted == nil {
 			s.mounted = map[string]bool{}
 		}

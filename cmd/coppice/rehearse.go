@@ -265,6 +265,9 @@ func (a *app) build(s *session, o *rehearsal, p *check.Program, inputs map[strin
 		return nil, nil, err
 	}
 	folder := imageFolder()
+	if err := sandbox.Leave(folder); err != nil {
+		return nil, nil, exit(exitFailed, err)
+	}
 	if err := enough(folder, where.layout); err != nil {
 		return nil, nil, err
 	}
@@ -369,10 +372,10 @@ func (p *performance) stageHost() (*host.Host, error) {
 		return nil, err
 	}
 	var sources []host.Source
-	for _, plugin := range builtins() {
-		source := host.Source{Name: plugin.Name, Path: "/proc/self/exe", Args: []string{"coppice", "plugin", "serve", plugin.Name}}
-		if held[plugin.Name] {
-			source.Args = []string{"coppice", "enter", plugin.Name}
+	for _, b := range builtins {
+		source := host.Source{Name: b.name, Path: "/proc/self/exe", Args: []string{"coppice", "plugin", "serve", b.name}}
+		if held[b.name] {
+			source.Args = []string{"coppice", "enter", b.name}
 		}
 		sources = append(sources, source)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,10 @@ const imageSize = 16 << 30
 
 // imageFolder is where the images are.
 func imageFolder() string {
-	if dir := os.Getenv("TMPDIR"); dir != "" {
+	if dir, err := filepath.Abs(os.Getenv("TMPDIR")); err == nil && os.Getenv("TMPDIR") != "" {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return real
+		}
 		return dir
 	}
 	if info, err := os.Stat("/var/tmp"); err == nil && info.IsDir() {

@@ -116,10 +116,10 @@ func configDir() string {
 // host makes the host of the built-in plugins. Close it.
 func (a *app) host(log func(plugin, level, message string)) *host.Host {
 	var sources []host.Source
-	for _, p := range builtins() {
+	for _, b := range builtins {
 		// /proc/self/exe is this very image, also after the file was replaced.
-		sources = append(sources, host.Source{Name: p.Name, Path: "/proc/self/exe",
-			Args: []string{"coppice", "plugin", "serve", p.Name}})
+		sources = append(sources, host.Source{Name: b.name, Path: "/proc/self/exe",
+			Args: []string{"coppice", "plugin", "serve", b.name}})
 	}
 	return host.New(host.Options{Sources: sources, Log: log, LockDir: lockDir()})
 }

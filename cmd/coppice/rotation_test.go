@@ -193,6 +193,7 @@ func digestOf(t *testing.T, fs *loopfs.Filesystem) string {
 }
 
 func TestStrangeNames(t *testing.T) {
+	t.Parallel()
 	fs := loopfs.ForTest(t, loopfs.Options{Size: 512 << 20})
 	names := []string{"with space", "new\nline", "käse-ü", "-dash", "quote'\"$x"}
 	if err := history.Create(context.Background(), fs, append(names, "snapshots")); err != nil {
@@ -250,7 +251,7 @@ func TestClosedPipe(t *testing.T) {
 	if err := history.Create(context.Background(), fs, append(critical, "snapshots")); err != nil {
 		t.Fatal(err)
 	}
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", "snapshot-rotation", "-i", "filesystem=" + fs.Mount}}
+	c := &exec.Cmd{Path: raced, Args: []string{"coppice", "run", "snapshot-rotation", "-i", "filesystem=" + fs.Mount}}
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -281,7 +282,7 @@ func TestSigterm(t *testing.T) {
 	if err := os.WriteFile(playbook, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"coppice", "run", playbook}}
+	c := &exec.Cmd{Path: raced, Args: []string{"coppice", "run", playbook}}
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -314,6 +315,7 @@ func TestSigterm(t *testing.T) {
 
 // Under write load the report tells the truth about the transaction.
 func TestTruthUnderWriteLoad(t *testing.T) {
+	t.Parallel()
 	fs := loopfs.ForTest(t, loopfs.Options{Size: 2 << 30})
 	if err := history.Create(context.Background(), fs, append(critical, "snapshots")); err != nil {
 		t.Fatal(err)

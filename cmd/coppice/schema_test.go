@@ -181,6 +181,7 @@ func TestSchemasRefuse(t *testing.T) {
 
 // TestEveryFormat runs each verb that prints JSON, on a real filesystem; their output is checked in checkedMain.
 func TestEveryFormat(t *testing.T) {
+	t.Parallel()
 	fs := loopfs.ForTest(t, loopfs.Options{Size: 256 << 20})
 	if err := history.Create(t.Context(), fs, append(slices.Clone(critical), "snapshots")); err != nil {
 		t.Fatal(err)

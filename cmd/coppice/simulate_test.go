@@ -29,6 +29,7 @@ func simulated(t *testing.T, args ...string) simulate.Result {
 // TestSimulationEqualsRuns: what three days of simulated runs leave behind is what twelve real runs at those instants
 // leave: across the last change of the clocks, with rules of all kinds in a zone that has it.
 func TestSimulationEqualsRuns(t *testing.T) {
+	t.Parallel()
 	fs := loopfs.ForTest(t, loopfs.Options{Size: 512 << 20})
 	ctx := context.Background()
 	sources := []string{"root", "persist"}

@@ -25,7 +25,7 @@ const (
 func beCoppice() int {
 	debug.SetGCPercent(300) // as main does
 	if os.Getenv(troubleEnv) != "" {
-		plugins = append(plugins, trouble)
+		builtins = append(builtins, builtin{"trouble", trouble})
 	}
 	if os.Getenv(brokenEnv) != "" {
 		plugins, held["broken"] = append(plugins, broken), true

@@ -30,6 +30,7 @@ package btrfs
 import (
 	"slices"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/boot"
 	"github.com/hbohlen/coppice/plugins/btrfs/layout"
 	"github.com/hbohlen/coppice/plugins/btrfs/recovery"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
@@ -50,6 +51,6 @@ func New() *sdk.Plugin {
 		Version: Version,
 		Summary: "subvolumes, snapshots and upkeep of btrfs filesystems",
 		Locks:   h.Locks,
-		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), layout.Actions(h), recovery.Actions(h), transfer.Actions(h)),
+		Actions: slices.Concat(upkeep.Actions(h), subvolume.Actions(h), layout.Actions(h), recovery.Actions(h), transfer.Actions(h), boot.Actions(h)),
 	}
 }

@@ -153,7 +153,10 @@ func TestUndelivered(t *testing.T) {
 					url = strings.NewReplacer("http:", "https:", "disabletls=yes", "disabletls=no", "scheme=http", "scheme=https").Replace(url)
 				}
 				r := newRig(t)
-				in := inputs{"url": fmt.Sprintf(url, at), "message": "x", "timeout": "300ms", "within": "10s"}
+				in := inputs{"url": fmt.Sprintf(url, at), "message": "x", "timeout": "1m", "within": "3m"}
+				if name == "mute" {
+					in["timeout"] = "100ms"
+				}
 				action := "send"
 				switch kind {
 				case "ping":

@@ -34,6 +34,15 @@ func format(lines []line) string {
 	return b.String()
 }
 
+// assignments are the lines in one.
+func assignments(lines []line) string {
+	var all []string
+	for _, l := range lines {
+		all = append(all, nameOf(l.key)+" = "+l.value)
+	}
+	return strings.Join(all, ", ")
+}
+
 // ours reports whether we have written the file.
 func ours(text string) bool {
 	first, _, _ := strings.Cut(text, "\n")

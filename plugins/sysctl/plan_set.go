@@ -298,9 +298,9 @@ func planFile(wishes []wish, o observed, p *setPlan) {
 	if p.Private.After == o.file.Text && o.file.There {
 		p.Kept = append(p.Kept, sdk.Kept{Resource: resource, Reason: "has these values already"})
 	} else {
-		c := sdk.Change{Kind: sdk.Create, Resource: resource, Summary: "read at each boot", After: object(attributes(lines))}
+		c := sdk.Change{Kind: sdk.Create, Resource: resource, Summary: "at each boot " + assignments(lines), After: object(attributes(lines))}
 		if o.file.There {
-			c.Kind, c.Before = sdk.Update, object(attributes(parse(o.file.Text)))
+			c.Kind, c.Summary, c.Before = sdk.Update, "", object(attributes(parse(o.file.Text))) // the attributes tell what differs
 		}
 		p.Private.Change = len(p.Changes)
 		p.Changes = append(p.Changes, c)

@@ -34,6 +34,11 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	need.Root(t)
+	for _, program := range []string{"sysctl", "ip"} {
+		if _, err := exec.LookPath(program); err != nil {
+			need.Missing(t, "sysctl", "needs the program "+program)
+		}
+	}
 	runtime.LockOSThread() // and never unlocked
 	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNS); err != nil {
 		need.Missing(t, "root", "cannot make namespaces: "+err.Error())

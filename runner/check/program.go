@@ -126,6 +126,17 @@ func (p *Program) Ending() []*Step {
 	return all
 }
 
+// Actions names the actions of a plugin that a playbook uses, some of them more than once: whose schemas Check needs.
+func Actions(p *playbook.Playbook, plugin string) []string {
+	var names []string
+	for _, s := range p.AllSteps() {
+		if s.Uses.Plugin == plugin {
+			names = append(names, s.Uses.Action)
+		}
+	}
+	return names
+}
+
 // Plugins names the plugins that a playbook uses, each once, in order of first
 // use: whose descriptions Check needs.
 func Plugins(p *playbook.Playbook) []string {

@@ -12,6 +12,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -143,14 +144,16 @@ func (h *Host) get(ctx context.Context, name string) (*process, error) {
 
 // Describe asks a plugin what it is, and refuses one that speaks another
 // version of the contract or goes by another name.
-func (h *Host) Describe(ctx context.Context, name string) (*sdk.Description, error) {
+//
+// Where actions are named, the schemas and descriptions of others may be missing.
+func (h *Host) Describe(ctx context.Context, name string, actions ...string) (*sdk.Description, error) {
 	p, err := h.get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithTimeout(ctx, h.options.StartTimeout)
 	defer stop()
-	d, err := p.client.Describe(ctx)
+	d, err := p.client.DescribeSome(ctx, actions)
 	if err != nil {
 		return nil, p.broken(err)
 	}
@@ -159,6 +162,11 @@ func (h *Host) Describe(ctx context.Context, name string) (*sdk.Description, err
 	}
 	if d.Name != name {
 		return nil, p.broken(fmt.Errorf("it calls itself %q", d.Name))
+	}
+	for _, a := range d.Actions {
+		if (a.Inputs == nil || a.Outputs == nil) && (len(actions) == 0 || slices.Contains(actions, a.Name)) {
+			return nil, p.broken(fmt.Errorf("it does not say what its action %q takes and gives", a.Name))
+		}
 	}
 	return d, nil
 }

@@ -38,6 +38,7 @@ func place(d sdk.Diagnostic) string {
 		return ""
 	}
 	name := strings.ReplaceAll(strings.TrimPrefix(d.Path, "/"), "/", ".")
+	name = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~") // RFC 6901 §4
 	if d.At != "" {
 		name += " at " + d.At
 	}

@@ -32,7 +32,13 @@ func NewClient(conn grpc.ClientConnInterface) *Client {
 
 // Describe asks what the plugin is.
 func (c *Client) Describe(ctx context.Context) (*sdk.Description, error) {
-	m, err := c.rpc.Describe(ctx, &DescribeRequest{})
+	return c.DescribeSome(ctx, nil)
+}
+
+// DescribeSome is Describe for a caller who needs the schemas and descriptions of these actions only; without any, of all. Those of
+// the others may be missing.
+func (c *Client) DescribeSome(ctx context.Context, actions []string) (*sdk.Description, error) {
+	m, err := c.rpc.Describe(ctx, &DescribeRequest{Actions: actions})
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,10 @@ const (
 )
 
 type DescribeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names of the actions whose schemas and descriptions the runner needs; none: those of all. The others may be described by the
+	// rest alone. A plugin need not heed it.
+	Actions       []string `protobuf:"bytes,1,rep,name=actions,proto3" json:"actions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -65,6 +68,13 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *DescribeRequest) GetActions() []string {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
 }
 
 type DescribeResponse struct {
@@ -947,8 +957,9 @@ var File_plugin_proto protoreflect.FileDescriptor
 
 const file_plugin_proto_rawDesc = "" +
 	"\n" +
-	"\fplugin.proto\x12\x11coppice.plugin.v1\"\x11\n" +
-	"\x0fDescribeRequest\"4\n" +
+	"\fplugin.proto\x12\x11coppice.plugin.v1\"+\n" +
+	"\x0fDescribeRequest\x12\x18\n" +
+	"\aactions\x18\x01 \x03(\tR\aactions\"4\n" +
 	"\x10DescribeResponse\x12 \n" +
 	"\vdescription\x18\x01 \x01(\fR\vdescription\"\xcf\x01\n" +
 	"\vCallRequest\x12\x0e\n" +

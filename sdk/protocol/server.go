@@ -3,6 +3,7 @@ package protocol
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -86,16 +87,31 @@ func (s *Server) Cancel(_ context.Context, m *CancelRequest) (*CancelResponse, e
 }
 
 // Describe says what the plugin is.
-func (s *Server) Describe(ctx context.Context, _ *DescribeRequest) (*DescribeResponse, error) {
+func (s *Server) Describe(ctx context.Context, m *DescribeRequest) (*DescribeResponse, error) {
 	d, err := s.plugin.Describe(ctx)
 	if err != nil {
 		return nil, broken(err)
+	}
+	if len(m.GetActions()) > 0 {
+		d = abridge(d, m.GetActions())
 	}
 	data, err := json.Marshal(d)
 	if err != nil {
 		return nil, broken(err)
 	}
 	return &DescribeResponse{Description: data}, nil
+}
+
+// abridge leaves out the schemas and descriptions of all actions but some: they are most of the whole, and a runner needs few.
+func abridge(d *sdk.Description, wanted []string) *sdk.Description {
+	short := *d
+	short.Actions = slices.Clone(d.Actions)
+	for i := range short.Actions {
+		if a := &short.Actions[i]; !slices.Contains(wanted, a.Name) {
+			a.Description, a.Inputs, a.Outputs = "", nil, nil
+		}
+	}
+	return &short
 }
 
 // Resolve names the locks.

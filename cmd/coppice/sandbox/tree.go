@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel/mountinfo"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 )
 
@@ -77,6 +78,45 @@ func Prepare() (*Tree, error) {
 		}
 	}
 	return t, t.programs()
+}
+
+// Leave takes the machine's btrfs filesystems out of the namespace, once they have been looked at: they are not in reach any more, and the
+// machine can unmount them meanwhile. What the machine itself runs from stays: plugins that are not in the tree plan by it. So do
+// those that the paths given are on.
+func Leave(but ...string) error {
+	all, err := mountinfo.Self()
+	if err != nil {
+		return err
+	}
+	for _, m := range slices.Backward(all) {
+		if m.FSType != "btrfs" || within(m.MountPoint, Home) || machinery(m.MountPoint) ||
+			slices.ContainsFunc(but, func(path string) bool { return within(path, m.MountPoint) }) {
+			continue
+		}
+		// EINVAL: it went with another one.
+		if err := unix.Unmount(m.MountPoint, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && err != unix.EINVAL && err != unix.ENOENT {
+			return fmt.Errorf("cannot leave %s: %w", m.MountPoint, err)
+		}
+	}
+	return nil
+}
+
+// machinery reports whether the machine runs from what is mounted there.
+func machinery(at string) bool {
+	if at == "/" {
+		return true
+	}
+	for _, place := range slices.Concat([]string{"/etc", "/var", "/dev", "/run", "/root"}, programs) {
+		if at == place || within(place, at) {
+			return true
+		}
+	}
+	return false
+}
+
+// within reports whether a path is at another or below it.
+func within(inner, outer string) bool {
+	return inner == outer || strings.HasPrefix(inner, strings.TrimSuffix(outer, "/")+"/")
 }
 
 // bind shows a folder of the machine at the same place in the tree.
@@ -186,7 +226,6 @@ func (t *Tree) Mount(device, at, options string) (string, error) {
 // free reports whether a copy can be mounted at a place: not where the tree has something of its own, and not inside another copy,
 // which would have to get a folder for it.
 func (t *Tree) free(place string) bool {
-	within := func(inner, outer string) bool { return inner == outer || strings.HasPrefix(inner, outer+"/") }
 	for _, r := range reserved {
 		if within(place, r) || within(r, place) {
 			return false

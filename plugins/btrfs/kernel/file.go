@@ -179,6 +179,17 @@ func (f *Filesystem) WriteFileAtomic(path string, data []byte, mode uint32) erro
 
 // WriteFileAtomic is as that of Filesystem, below d.
 func (d *Dir) WriteFileAtomic(path string, data []byte, mode uint32) error {
+	return d.writeFile(path, data, mode, (*os.File).Sync)
+}
+
+// WriteFileSoon is WriteFileAtomic for what may come to disk later, but not after the next commit: that of a snapshot, of Sync, or the
+// periodic one. Until then a power cut leaves the old content.
+func (f *Filesystem) WriteFileSoon(path string, data []byte, mode uint32) error {
+	return f.topDir().writeFile(path, data, mode, func(*os.File) error { return nil })
+}
+
+// writeFile writes the content to disk, and then gives it the name. settle sees to it that the name comes to disk.
+func (d *Dir) writeFile(path string, data []byte, mode uint32, settle func(parent *os.File) error) error {
 	const op = "write file"
 	parent, name, err := d.parent(op, path)
 	if err != nil {
@@ -210,7 +221,7 @@ func (d *Dir) WriteFileAtomic(path string, data []byte, mode uint32) error {
 	if err != nil {
 		return fail(op, shown, errors.Join(err, unlinkAt(parent, temp, 0)))
 	}
-	if err := parent.Sync(); err != nil {
+	if err := settle(parent); err != nil {
 		return fail(op, shown, err)
 	}
 	return nil

@@ -61,6 +61,25 @@ func (f *Filesystem) ReadOnly() (bool, error) {
 // caller neither closes it nor changes its file offset.
 func (f *Filesystem) Fd() uintptr { return f.top.Fd() }
 
+// Commit writes all dirty data and metadata of the filesystem and commits (syncfs). Other than Sync it leaves the cleaner asleep, for
+// which all that is written afterwards would have to wait: Sync wakes it, and the kernel itself at the next periodic commit.
+func (f *Filesystem) Commit() error {
+	const op = "commit filesystem"
+	_, err := again(func() (struct{}, error) { return struct{}{}, unix.Syncfs(int(f.top.Fd())) })
+	runtime.KeepAlive(f)
+	if err != nil {
+		return fail(op, f.uuid.String(), err)
+	}
+	// Before Linux 5.17 syncfs does not tell of a commit that failed. The kernel is done with the filesystem then.
+	switch broken, err := f.ReadOnly(); {
+	case err != nil:
+		return err
+	case broken:
+		return fail(op, f.uuid.String(), unix.EROFS)
+	}
+	return nil
+}
+
 // Sync writes all dirty data and metadata of the filesystem and commits (BTRFS_IOC_SYNC). It also wakes the cleaner, so
 // that one Sync after a number of deletions makes their space come back soon.
 func (f *Filesystem) Sync() error {

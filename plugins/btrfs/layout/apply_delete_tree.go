@@ -186,5 +186,5 @@ func (d *felling) finish() error {
 	if err := d.view.RemoveRecords(d.gone); err != nil {
 		d.c.Logf("warn", "the subvolumes are deleted, but the records of snapshots among them could not be removed: %v", err)
 	}
-	return volume.Explain("", d.f.Sync())
+	return volume.Explain("", volume.FreeSpace(d.h, d.f))
 }

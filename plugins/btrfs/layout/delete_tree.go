@@ -16,7 +16,7 @@ func deleteTreeAction(h volume.Host) sdk.Action {
 		Name:    "delete_tree",
 		Summary: "Delete subvolumes of any kind, with those inside of them",
 		Description: "Deletes the subvolumes that are named by path or UUID, WITH ALL DATA IN THEM. What is not there already is no error. " +
-			"One that others lie in needs recursive: true; each of these is then in the plan too, with its UUID, innermost first. Where one " +
+			"One in which others lie that are not named too needs recursive: true; each of these is then in the plan as well, with its UUID. The innermost go first. Where one " +
 			"lies in a read-only one that goes too, the outer one is made writable first, and read-only again should it stay after a failure.\n\n" +
 			"Nothing goes if a single one must stay: one that is mounted anywhere, one that is being received, the default subvolume, one that is pinned (as the parent that the " +
 			"next incremental backup needs is), one with an active swap file, one that has managed snapshots (rename it first if it " +

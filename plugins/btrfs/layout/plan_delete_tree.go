@@ -153,10 +153,13 @@ func chooseTrees(v *subvolume.View, in DeleteTreeInput) (going []subvolume.Known
 		}
 		var nested []string
 		for _, other := range v.All() {
-			if volume.Inside(s.Path, other.Path) {
-				nested = append(nested, fmt.Sprintf("%q", other.Path))
-				named[other.Path] = cmp.Or(named[other.Path], nestedInput)
+			if !volume.Inside(s.Path, other.Path) {
+				continue
 			}
+			if !slices.Contains(in.Subvolumes, other.Path) && (other.Planned || !slices.Contains(in.Subvolumes, other.UUID.String())) {
+				nested = append(nested, fmt.Sprintf("%q", other.Path))
+			}
+			named[other.Path] = cmp.Or(named[other.Path], nestedInput)
 		}
 		if len(nested) > 0 && !in.Recursive {
 			errs = append(errs, volume.Invalid(input, "with recursive: true they are deleted too", "other subvolumes (%d) lie in %q, such as %s", len(nested), s.Path, nested[0]))

@@ -60,7 +60,9 @@ func (t *taker) finishRecord() {
 	}
 }
 
-// writeRecord writes the record durably, if it differs from what is there. One without members is removed.
+// writeRecord writes the record, if it differs from what is there. One without members is removed. It is on disk no later than the next
+// snapshot is, as each commits: no power cut leaves a snapshot without its record. What is written after them adds the UUIDs; until
+// that is on disk too, they are found by what was written before.
 func (t *taker) writeRecord() error {
 	path := recordsFolder + "/" + recordName(t.private.Stamp, t.c.Run)
 	if len(t.record.Members) == 0 {
@@ -74,7 +76,7 @@ func (t *taker) writeRecord() error {
 	if bytes.Equal(data, t.onDisk) {
 		return nil
 	}
-	if err := t.f.WriteFileAtomic(path, data, 0o600); err != nil {
+	if err := t.f.WriteFileSoon(path, data, 0o600); err != nil {
 		return err
 	}
 	t.onDisk = data

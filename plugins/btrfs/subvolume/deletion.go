@@ -90,8 +90,8 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 			break
 		}
 	}
-	// Before the commit, which wakes the cleaner that these would then wait for. They come to disk with the deletions or
-	// after them, never before: nobody syncs their folder by itself while the lock is held.
+	// They come to disk with the deletions or after them, never before: nobody syncs their folder by itself while the lock is
+	// held.
 	gone := make(map[kernel.UUID]bool, len(deleted))
 	for _, i := range deleted {
 		gone[d.items[i].UUID] = true
@@ -100,7 +100,7 @@ func (d *deletion) run(ctx context.Context) (deleted []int, err error) {
 		d.c.Logf("warn", "the snapshots are deleted, but their records could not be removed: %v", err)
 	}
 	if len(deleted) > 0 {
-		if err := d.f.Sync(); err != nil {
+		if err := volume.FreeSpace(d.h, d.f); err != nil {
 			return deleted, errors.Join(append(errs, volume.Explain("", err))...)
 		}
 	}

@@ -32,7 +32,25 @@ const tryFor = 50 * time.Millisecond
 // other containers too, and lives until this process is gone, its last system call included.
 type Locks struct {
 	mu   sync.Mutex
-	held map[string]func() // by key: lets go
+	held map[string]*lock // by key
+}
+
+// lock is one of them.
+type lock struct {
+	f     *kernel.Filesystem // nil where there is nothing to it
+	free  func()             // lets go
+	after []func()           // what was put off until then, see FreeSpace
+}
+
+func (l *lock) release() {
+	if l.f == nil {
+		return
+	}
+	l.free()
+	for _, do := range l.after {
+		do()
+	}
+	l.f.Close()
 }
 
 // Lock implements sdk.Locker.
@@ -40,22 +58,22 @@ func (l *Locks) Lock(ctx context.Context, keys []string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held == nil {
-		l.held = map[string]func(){}
+		l.held = map[string]*lock{}
 	}
 	var taken []string
 	for _, key := range keys {
 		if l.held[key] != nil {
 			continue
 		}
-		release, err := take(ctx, key)
+		taking, err := take(ctx, key)
 		if err != nil {
 			for _, t := range taken {
-				l.held[t]()
+				l.held[t].release()
 				delete(l.held, t)
 			}
 			return err
 		}
-		l.held[key] = release
+		l.held[key] = taking
 		taken = append(taken, key)
 	}
 	return nil
@@ -66,9 +84,9 @@ func (l *Locks) Unlock(_ context.Context, keys []string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, key := range keys {
-		if release := l.held[key]; release != nil {
-			release()
+		if held := l.held[key]; held != nil {
 			delete(l.held, key)
+			held.release()
 		}
 	}
 	return nil
@@ -85,11 +103,11 @@ func (l *Locks) Has(key string) bool {
 }
 
 // take takes one lock.
-func take(ctx context.Context, key string) (release func(), err error) {
+func take(ctx context.Context, key string) (*lock, error) {
 	id, ok := strings.CutPrefix(key, keyPrefix)
 	if source, _, sends := strings.Cut(id, sendPart); ok && sends {
 		if _, bad := kernel.ParseUUID(source); bad == nil {
-			return func() {}, nil
+			return &lock{}, nil
 		}
 	}
 	id, names := strings.CutSuffix(id, namesPart)
@@ -120,10 +138,7 @@ func take(ctx context.Context, key string) (release func(), err error) {
 		return nil, &sdk.Error{Reason: sdk.Busy, Summary: fmt.Sprintf("another process changes the names of btrfs %s", id),
 			Advice: "wait for it; \"fuser -v\" on the filesystem's top level finds it, unless it is in a container"}
 	}
-	return func() {
-		unlock()
-		f.Close()
-	}, nil
+	return &lock{f: f, free: unlock}, nil
 }
 
 // locksOf is what a Locks hook returns for one lock on a filesystem. what says in words what it is on.
