@@ -50,8 +50,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// As the program does it; see its main.
-	debug.SetGCPercent(300)
+	// As the main of the program does.
+	debug.SetGCPercent(150)
 	b := &bench{coppice: coppice, runs: *runs, dir: dir, out: os.Stdout}
 	if *only != "" {
 		b.only = strings.Split(*only, ",")

@@ -55,6 +55,10 @@ func pluginError(err error) error {
 	if errors.As(err, &missing) {
 		return exitError{code: exitPlugin, err: err, advice: "there are: " + join(missing.Known)}
 	}
+	var refused *host.RefusedError
+	if errors.As(err, &refused) {
+		return exitError{code: exitPlugin, err: err, advice: "a plugin belongs to root, nobody else can write to it or a folder above it, and the lock file has it where there is one"}
+	}
 	return exit(exitPlugin, err)
 }
 

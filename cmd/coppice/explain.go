@@ -58,14 +58,7 @@ func (a *app) explainCommand() *cobra.Command {
 }
 
 func (a *app) explainAll(ctx context.Context, h *host.Host) error {
-	var all []*sdk.Description
-	for _, name := range h.Names() {
-		d, err := h.Describe(ctx, name)
-		if err != nil {
-			return pluginError(err)
-		}
-		all = append(all, d)
-	}
+	all := a.describeAll(ctx, h)
 	if a.json {
 		return a.document("coppice.descriptions", "plugins", all)
 	}

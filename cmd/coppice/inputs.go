@@ -45,7 +45,7 @@ func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 			return nil
 		}
 		if err != nil {
-			return exit(exitInvalid, fmt.Errorf("cannot read inputs: %w", err))
+			return unreadable("inputs", err)
 		}
 		values, mistakes := playbook.ParseInputs(file, data)
 		if len(secret) == 0 {
@@ -75,7 +75,7 @@ func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 		case fromFile:
 			data, err := readBounded(file)
 			if err != nil {
-				return nil, exit(exitInvalid, fmt.Errorf("cannot read input %s: %w", name, err))
+				return nil, unreadable("input "+name, err)
 			}
 			value = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 		case secret[name]:

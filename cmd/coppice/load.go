@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/hbohlen/coppice/playbooks"
 	"github.com/hbohlen/coppice/runner"
@@ -30,7 +29,7 @@ func (a *app) find(arg string) (found, error) {
 	if strings.Contains(arg, "/") || strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml") {
 		data, err := readBounded(arg)
 		if err != nil {
-			return found{}, exit(exitInvalid, fmt.Errorf("cannot read playbook: %w", err))
+			return found{}, unreadable("playbook", err)
 		}
 		return found{arg, data}, nil
 	}
@@ -40,7 +39,7 @@ func (a *app) find(arg string) (found, error) {
 		return found{file, data}, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return found{}, exit(exitInvalid, fmt.Errorf("cannot read playbook: %w", err))
+		return found{}, unreadable("playbook", err)
 	}
 	if data, ok := playbooks.Read(arg); ok {
 		return found{arg + ".yaml", data}, nil
@@ -57,17 +56,17 @@ func (a *app) find(arg string) (found, error) {
 // readBounded reads a regular file, a little more than the largest playbook, so
 // that the parser can say that it is too large.
 func readBounded(file string) ([]byte, error) {
-	// A named pipe that nobody writes to must not stop us here.
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder", file)
+	}
+	f, err := openTrusted(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil {
 		return nil, err
-	} else if info.IsDir() {
-		return nil, fmt.Errorf("%s is a folder", file)
-	} else if !info.Mode().IsRegular() && !strings.HasPrefix(file, "/dev/fd/") && !strings.HasPrefix(file, "/proc/self/fd/") {
+	} else if !info.Mode().IsRegular() && !isStream(file) {
 		return nil, fmt.Errorf("%s is not a regular file", file)
 	}
 	return io.ReadAll(io.LimitReader(f, playbook.MaxFileSize+1))

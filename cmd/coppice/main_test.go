@@ -25,7 +25,7 @@ import (
 
 // TestMain lets the test binary be coppice: in scripts, and as its own plugins.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(beCoppice()) }})
+	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(beCoppice()) }, "coppice-plugin-hello": serveHello})
 }
 
 // tests keep their state in a folder of their own.
@@ -68,7 +68,9 @@ func (t tests) Run() int {
 //	btrfs-disk             another throw-away btrfs with the folder server, mounted at $DISK
 //	past N STEP END SOURCE…  N snapshots of each source, a step apart, the last a step before
 //	                       the END: a time or now
+//	foreign NAME DIR       a plugin of somebody else, called NAME, in a folder
 //	pin-oldest             a hold on the oldest snapshot
+//	[root]                 the test runs as root, and what needs root is not left out
 //	[btrfs]                the machine can make one, or COPPICE_REQUIRE says it must
 func TestScripts(t *testing.T) {
 	repo, err := filepath.Abs("../..")
@@ -86,6 +88,9 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(c string) (bool, error) {
+			if c == "root" {
+				return need.HasRoot() || need.Required("root"), nil
+			}
 			if c != "btrfs" {
 				return false, fmt.Errorf("unknown condition %q", c)
 			}
@@ -93,7 +98,7 @@ func TestScripts(t *testing.T) {
 			return need.HasRoot() && err == nil || need.Required("btrfs"), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "btrfs-with": btrfsWith, "btrfs-disk": btrfsDisk, "past": past, "pin-oldest": pinOldest,
+			"exits": exits, "btrfs-with": btrfsWith, "btrfs-disk": btrfsDisk, "past": past, "pin-oldest": pinOldest, "foreign": foreign,
 		},
 	})
 }

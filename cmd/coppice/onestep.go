@@ -26,6 +26,7 @@ import (
 // oneStep is a playbook of a single step, which a verb makes of its command line. It goes the way of every playbook:
 // checked, locked, planned, applied, recorded.
 type oneStep struct {
+	group string         // the verb that it is below; "": snapshots
 	verb  string         // of the name: "snapshots-pin"; [a-z]*
 	title string         // of the step; "": uses
 	uses  string         // "btrfs.pin"
@@ -35,6 +36,7 @@ type oneStep struct {
 // playbook is its text.
 func (o oneStep) playbook() (found, error) {
 	var b strings.Builder
+	group := cmp.Or(o.group, "snapshots")
 	title, err := asValue(cmp.Or(o.title, o.uses))
 	if err != nil {
 		return found{}, err
@@ -43,8 +45,8 @@ func (o oneStep) playbook() (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	fmt.Fprintf(&b, "version: 1\nname: snapshots-%s\ninputs:\n  filesystem: {type: filesystem, default: %s}\nsteps:\n  - id: %s\n    name: %s\n    uses: %s\n"+
-		"    with:\n      filesystem: ${{ inputs.filesystem }}\n", o.verb, filesystem, o.verb, title, o.uses)
+	fmt.Fprintf(&b, "version: 1\nname: %s-%s\ninputs:\n  filesystem: {type: filesystem, default: %s}\nsteps:\n  - id: %s\n    name: %s\n    uses: %s\n"+
+		"    with:\n      filesystem: ${{ inputs.filesystem }}\n", group, o.verb, filesystem, o.verb, title, o.uses)
 	for _, key := range slices.Sorted(maps.Keys(o.with)) {
 		if key == "filesystem" { // an input, by which the record of the run finds its place
 			continue
@@ -55,7 +57,7 @@ func (o oneStep) playbook() (found, error) {
 		}
 		fmt.Fprintf(&b, "      %s: %s\n", key, value)
 	}
-	return found{"coppice snapshots " + o.verb, []byte(b.String())}, nil
+	return found{"coppice " + group + " " + o.verb, []byte(b.String())}, nil
 }
 
 // asValue is a value as it stands in a playbook. JSON is YAML; only what would be an expression needs care.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ type rehearsal struct {
 	keep   bool
 	shell  bool
 	cut    cutting
+	// unmounted: as in an initrd
+	unmounted bool
 }
 
 func (a *app) rehearseCommand() *cobra.Command {
@@ -79,6 +82,7 @@ func (a *app) rehearseCommand() *cobra.Command {
 	c.Flags().StringVar(&r.save, "save-layout", "", "save the layout in a `file`, or - for standard output, and execute nothing")
 	c.Flags().IntVar(&r.days, "days", 0, "run it as its schedule says for so many days, in leaps, and show what there is in the end")
 	c.Flags().StringVar(&r.every, "every", "", "with --days, a run each `duration`, such as 6h; default: by the playbook's schedule")
+	c.Flags().BoolVar(&r.unmounted, "unmounted", false, "mount none of the subvolumes, as in the initrd: for boot-rollback")
 	c.Flags().BoolVar(&r.keep, "keep", false, "keep the images of the copies, and say where")
 	c.Flags().BoolVar(&r.shell, "shell", false, "open a shell in the sandbox when it has happened")
 	return c
@@ -228,6 +232,7 @@ func (a *app) rehearse(parent context.Context, o *rehearsal, arg string) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
+	set.Unmounted = o.unmounted
 	p := &performance{app: a, session: s, tree: tree, set: set, setting: where, program: program, inputs: inputs, withhold: o.withhold, between: meddle}
 	if o.cut.power {
 		result, code, err := p.cutPower(s.ctx, o.cut)
@@ -265,7 +270,15 @@ func (a *app) build(s *session, o *rehearsal, p *check.Program, inputs map[strin
 		return nil, nil, err
 	}
 	folder := imageFolder()
-	if err := sandbox.Leave(folder); err != nil {
+	stay := []string{folder}
+	if o.cut.keep != "" {
+		keep, err := filepath.Abs(o.cut.keep)
+		if err != nil {
+			return nil, nil, exit(exitFailed, err)
+		}
+		stay = append(stay, keep)
+	}
+	if err := sandbox.Leave(stay...); err != nil {
 		return nil, nil, exit(exitFailed, err)
 	}
 	if err := enough(folder, where.layout); err != nil {
@@ -371,13 +384,11 @@ func (p *performance) stageHost() (*host.Host, error) {
 	if err := p.tie(); err != nil {
 		return nil, err
 	}
-	var sources []host.Source
-	for _, b := range builtins {
-		source := host.Source{Name: b.name, Path: "/proc/self/exe", Args: []string{"coppice", "plugin", "serve", b.name}}
-		if held[b.name] {
-			source.Args = []string{"coppice", "enter", b.name}
+	sources := p.sources()
+	for i := range sources {
+		if held[sources[i].Name] {
+			sources[i].Args = []string{"coppice", "enter", sources[i].Name}
 		}
-		sources = append(sources, source)
 	}
 	log := func(plugin, level, message string) {
 		if level == "warn" || level == "error" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ type app struct {
 	verbose  bool
 	noColor  bool
 	configs  string // the configuration's folder
+	warned   bool   // of what is wrong with the folders of plugins
 }
 
 // Main runs one command line and returns its exit code. It is the whole program.
@@ -87,7 +89,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "leave nothing out: every kept snapshot, every log line")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
 	root.AddCommand(a.runCommand(), a.planCommand(), a.applyCommand(), a.resumeCommand(), a.rehearseCommand(), a.enterCommand(), a.disksCommand(), a.simulateCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
-		a.explainCommand(), a.pluginCommand(), a.versionCommand(), a.runsCommand(), a.receiveCommand(), a.snapshotsCommand(), a.schemaCommand(), a.graphCommand(), a.newCommand(), a.completionCommand())
+		a.explainCommand(), a.pluginCommand(), a.versionCommand(), a.runsCommand(), a.receiveCommand(), a.snapshotsCommand(), a.bootCommand(), a.schemaCommand(), a.graphCommand(), a.newCommand(), a.completionCommand())
 	a.complete(root)
 	return root
 }
@@ -115,13 +117,28 @@ func configDir() string {
 
 // host makes the host of the built-in plugins. Close it.
 func (a *app) host(log func(plugin, level, message string)) *host.Host {
+	return host.New(host.Options{Sources: a.sources(), Log: log, LockDir: lockDir()})
+}
+
+// sources are all plugins.
+func (a *app) sources() []host.Source {
 	var sources []host.Source
 	for _, b := range builtins {
 		// /proc/self/exe is this very image, also after the file was replaced.
 		sources = append(sources, host.Source{Name: b.name, Path: "/proc/self/exe",
 			Args: []string{"coppice", "plugin", "serve", b.name}})
 	}
-	return host.New(host.Options{Sources: sources, Log: log, LockDir: lockDir()})
+	foreign, err := a.foreign()
+	if err != nil && !a.warned {
+		a.warned = true
+		fmt.Fprintf(a.complaints(syslogWarning), "coppice: %s\n  no plugin but the built-in ones is used\n", text(err))
+	}
+	for _, s := range foreign {
+		if !slices.ContainsFunc(sources, func(known host.Source) bool { return known.Name == s.Name }) {
+			sources = append(sources, s)
+		}
+	}
+	return sources
 }
 
 // lockDir is where the runs of this machine lock what they use.

@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hbohlen/coppice/runner/editor"
-	"github.com/hbohlen/coppice/sdk"
 )
 
 func (a *app) schemaCommand() *cobra.Command {
@@ -20,15 +19,7 @@ func (a *app) schemaCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			h := a.host(nil)
 			defer h.Close()
-			var all []*sdk.Description
-			for _, name := range h.Names() {
-				d, err := h.Describe(c.Context(), name)
-				if err != nil {
-					return pluginError(err)
-				}
-				all = append(all, d)
-			}
-			text, err := editor.Schema(all)
+			text, err := editor.Schema(a.describeAll(c.Context(), h))
 			if err != nil {
 				return exit(exitBug, err)
 			}

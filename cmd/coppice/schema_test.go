@@ -193,7 +193,7 @@ func TestEveryFormat(t *testing.T) {
 	seen := map[string]bool{}
 	for _, args := range []string{
 		"run snapshot-rotation -i " + input, "plan snapshot-rotation -i " + input + " --out " + plan, "apply " + plan, "runs",
-		"runs show 2", "validate snapshot-rotation", "list", "show snapshot-rotation", "explain", "explain btrfs", "explain btrfs.prune",
+		"runs show 2", "validate snapshot-rotation", "list", "show snapshot-rotation", "graph snapshot-rotation", "explain", "explain btrfs", "explain btrfs.prune",
 		"plugin list", "version", "simulate snapshot-rotation --days 2 -i " + input, "snapshots list -f " + fs.Mount, "snapshots diff root root -f " + fs.Mount,
 	} {
 		words := strings.Fields(args)

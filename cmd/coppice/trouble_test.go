@@ -23,12 +23,12 @@ const (
 
 // beCoppice is the main of the program, in the test binary.
 func beCoppice() int {
-	debug.SetGCPercent(300) // as main does
+	debug.SetGCPercent(gcPercent) // as main does
 	if os.Getenv(troubleEnv) != "" {
 		builtins = append(builtins, builtin{"trouble", trouble})
 	}
 	if os.Getenv(brokenEnv) != "" {
-		plugins, held["broken"] = append(plugins, broken), true
+		builtins, held["broken"] = append(builtins, builtin{"broken", broken}), true
 	}
 	code := checkedMain(os.Args)
 	if file := os.Getenv(peakEnv); file != "" && len(os.Args) > 1 && os.Args[1] != "plugin" {

@@ -170,6 +170,9 @@ func (u *Unit) why() string {
 		if reason := execFailure(u.ExitCode); reason != "" {
 			return reason
 		}
+		if u.ExitCode == 0 { // of the main one
+			return "one of its commands has failed (ExecStartPre= or the like)"
+		}
 		return fmt.Sprintf("it ended with exit code %d", u.ExitCode)
 	case "signal":
 		return fmt.Sprintf("it was ended by signal %v", syscall.Signal(u.ExitCode))

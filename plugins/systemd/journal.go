@@ -1,7 +1,9 @@
 package systemd
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os/exec"
 	"strings"
 	"time"
@@ -21,14 +23,23 @@ func lastLines(ctx context.Context, c *sdk.Call, u *Unit) {
 	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()
-	_ = exec.CommandContext(ctx, program, "--sync").Run() // what is on its way; without, it may be a line less
-	args := []string{"--no-pager", "--quiet", "--output=cat", "--lines=" + shownLines}
-	if u.Invocation != "" { // what the unit has written, and what systemd has written about it
-		args = append(args, "_SYSTEMD_INVOCATION_ID="+u.Invocation, "+", "INVOCATION_ID="+u.Invocation)
+	_ = exec.CommandContext(ctx, program, "--sync").Run()
+	// By its name and the time: of lines of a process that is gone at once, the journal does not know the invocation.
+	args := []string{"--no-pager", "--quiet", "--output=cat", "--lines=" + shownLines, "--unit=" + u.ID}
+	if u.Began > 0 {
+		args = append(args, fmt.Sprintf("--since=@%d.%06d", u.Began/1_000_000, u.Began%1_000_000))
 	} else {
-		args = append(args, "--boot", "--unit="+u.ID)
+		args = append(args, "--boot")
 	}
-	out, _ := exec.CommandContext(ctx, program, args...).Output()
+	// Not even a synchronised journal has what is still on its way to it: twice the same is believed.
+	var out, before []byte
+	for i := 0; i < 10 && (i < 2 || !bytes.Equal(out, before)); i++ {
+		if i > 0 {
+			time.Sleep(poll)
+		}
+		before = out
+		out, _ = exec.CommandContext(ctx, program, args...).Output()
+	}
 	for line := range strings.Lines(string(out)) {
 		c.Logf("error", "%s: %s", u.ID, strings.TrimRight(line, "\n"))
 	}

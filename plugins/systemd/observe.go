@@ -38,14 +38,10 @@ func connect(ctx context.Context) (*connection, error) {
 	}
 	_, err := os.Stat(privateSocket)
 	private := err == nil && os.Geteuid() == 0
-	c := &connection{}
-	c.Conn, err = manager.NewConnection(func() (*dbus.Conn, error) {
-		raw, err := dial(context.WithoutCancel(ctx), private)
-		if err == nil {
-			c.raw = append(c.raw, raw)
-		}
-		return raw, err
-	})
+	c, err := open(ctx, private)
+	if err != nil && private {
+		c, err = open(ctx, false)
+	}
 	if err != nil {
 		e := &sdk.Error{Reason: sdk.Failed, Summary: "cannot reach systemd", Err: err}
 		if os.Geteuid() != 0 {
@@ -55,6 +51,18 @@ func connect(ctx context.Context) (*connection, error) {
 	}
 	_ = c.Subscribe() // only a bus needs it; on the private socket everybody is told
 	return c, nil
+}
+
+func open(ctx context.Context, private bool) (c *connection, err error) {
+	c = &connection{}
+	c.Conn, err = manager.NewConnection(func() (*dbus.Conn, error) {
+		raw, err := dial(context.WithoutCancel(ctx), private)
+		if err == nil {
+			c.raw = append(c.raw, raw)
+		}
+		return raw, err
+	})
+	return c, err
 }
 
 // dial opens one connection: to the private socket, which as systemctl has it needs no bus to work, or to the bus.
@@ -130,7 +138,7 @@ func decode(all map[string]any) *Unit {
 	}
 	u := &Unit{
 		ID: text("Id"), Description: text("Description"), Load: text("LoadState"), State: text("ActiveState"), Sub: text("SubState"),
-		File: text("UnitFileState"), Path: text("FragmentPath"), Since: number("StateChangeTimestamp"), Group: text("ControlGroup"),
+		File: text("UnitFileState"), Path: text("FragmentPath"), Since: number("StateChangeTimestamp"), Began: number("InactiveExitTimestamp"), Group: text("ControlGroup"),
 		ConditionOK: is("ConditionResult"), Stale: is("NeedDaemonReload"),
 		CanStart: is("CanStart"), CanStop: is("CanStop"), CanReload: is("CanReload"),
 		NoManualStart: is("RefuseManualStart"), NoManualStop: is("RefuseManualStop"),
@@ -149,9 +157,6 @@ func decode(all map[string]any) *Unit {
 	}
 	if loadError, ok := all["LoadError"].([]any); ok && len(loadError) == 2 {
 		u.LoadError, _ = loadError[1].(string)
-	}
-	if id, ok := all["InvocationID"].([]byte); ok && len(id) == 16 {
-		u.Invocation = fmt.Sprintf("%x", id)
 	}
 	if memory, ok := all["MemoryCurrent"].(uint64); ok && memory != ^uint64(0) {
 		u.Memory = memory

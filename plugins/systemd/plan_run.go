@@ -31,8 +31,9 @@ func planRun(c *sdk.Call, in RunInput, find func(string) (string, error)) (runPl
 	if in.Directory != "" && !path.IsAbs(string(in.Directory)) {
 		return planned, sdk.InvalidInput("/directory", "%q is no absolute path", in.Directory)
 	}
-	if time.Duration(in.StopAfter) < time.Second { // 0 would be for ever
-		return planned, sdk.InvalidInput("/stop_after", "it is at least 1s")
+	// 0 would be for ever; and when a step is stopped, its plugin has 20 seconds.
+	if d := time.Duration(in.StopAfter); d < time.Second || d > 15*time.Second {
+		return planned, sdk.InvalidInput("/stop_after", "it is at least 1s and at most 15s")
 	}
 	for i, code := range in.Success {
 		if code < 0 || code > 255 {

@@ -176,8 +176,27 @@ func (e effect) change() (sdk.Change, string) {
 	return c, to.State
 }
 
-// stopped are the effects of stopping or restarting a unit: on those that depend on it first, then on itself.
+// stopped are the effects of stopping or restarting a unit: on those that depend on it first, then on itself. What coppice runs in
+// is not stopped.
 func (v *View) stopped(u *Unit, how verb) ([]effect, error) {
+	all, err := v.with(u, how)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range all {
+		if !v.inside(e.unit.ID) {
+			continue
+		}
+		if e.unit == u {
+			return nil, refuse("run coppice from somewhere else to do that", "coppice itself runs in %s, and would be stopped with it", u.ID)
+		}
+		return nil, refuse("run coppice from somewhere else to do that", "coppice itself runs in %s, which %s and would be stopped with it", e.unit.ID, e.reason)
+	}
+	return all, nil
+}
+
+// with is a unit behind all its dependents.
+func (v *View) with(u *Unit, how verb) ([]effect, error) {
 	planned, err := v.planned()
 	if err != nil {
 		return nil, err
@@ -217,15 +236,6 @@ func (v *View) stopped(u *Unit, how verb) ([]effect, error) {
 				}
 			}
 		}
-	}
-	for _, e := range all {
-		if !v.inside(e.unit.ID) {
-			continue
-		}
-		if e.unit == u {
-			return nil, refuse("run coppice from somewhere else to do that", "coppice itself runs in %s, and would be stopped with it", u.ID)
-		}
-		return nil, refuse("run coppice from somewhere else to do that", "coppice itself runs in %s, which %s and would be stopped with it", e.unit.ID, e.reason)
 	}
 	slices.Reverse(all)
 	return all, nil
@@ -381,6 +391,18 @@ func statusOf(v *View, name string, optional bool) (sdk.Planned[StatusOutput, sd
 		Unit: u.ID, Exists: exists, Description: u.Description, State: u.State, Running: u.running(), Sub: u.Sub, Enabled: u.File,
 		MainPID: u.MainPID, Result: u.Result, ExitCode: u.ExitCode, Restarts: u.Restarts, Memory: sdk.Size(u.Memory), File: u.Path,
 		Since: microseconds(u.Since),
+	}
+	planned.Outputs.Dependents = []string{}
+	if u.running() {
+		all, err := v.with(u, stop)
+		if err != nil {
+			return planned, err
+		}
+		for _, e := range slices.Backward(all) {
+			if e.unit != u {
+				planned.Outputs.Dependents = append(planned.Outputs.Dependents, e.unit.ID)
+			}
+		}
 	}
 	if over := v.prior[u.ID]; over.State != "" { // what will be is not known in more detail
 		planned.Unknown = []string{"/sub", "/since", "/main_pid", "/result", "/exit_code", "/restarts", "/memory"}

@@ -57,6 +57,7 @@ type StatusOutput struct {
 	Sub         string    `json:"sub" doc:"The state in more detail, depending on the type of unit: running, exited, waiting, mounted."`
 	Enabled     string    `json:"enabled" doc:"What systemctl is-enabled says: enabled, disabled, static, masked and others; empty for a unit without a file."`
 	Since       time.Time `json:"since,omitzero" doc:"Since when it has been in this state. Absent if it has been so since the boot."`
+	Dependents  []string  `json:"dependents" doc:"Running units that are stopped when it is, those that depend on it directly first."`
 	MainPID     int64     `json:"main_pid" doc:"Process number of a service's main process; 0: it has none."`
 	Result      string    `json:"result" doc:"How it last ended: success, exit-code, signal, timeout, oom-kill and others; empty for types that have none."`
 	ExitCode    int64     `json:"exit_code" doc:"Exit status of a service's main process when it last ended, or the number of the signal that ended it."`
@@ -72,7 +73,7 @@ type ReloadOutput struct{}
 type RunInput struct {
 	Command     []string          `json:"command" min:"1" doc:"The program and its arguments. No shell looks at them. A program without a slash is looked for in the usual folders of programs."`
 	Directory   sdk.Path          `json:"directory,omitempty" doc:"The folder it runs in; left out: /."`
-	Environment map[string]string `json:"environment,omitempty" secret:"true" doc:"Variables of its environment, beside those that systemd sets. They are shown nowhere, and no other user can read them."`
+	Environment map[string]string `json:"environment,omitempty" secret:"true" doc:"Variables of its environment, beside those that systemd sets. No plan or record has them, and no other user can read them."`
 	User        string            `json:"user,omitempty" doc:"The user it runs as; left out: root."`
 	Group       string            `json:"group,omitempty" doc:"The group it runs as; left out: that of the user."`
 	Success     []int64           `json:"success,omitempty" doc:"The exit codes that count as success; left out: 0."`
@@ -83,7 +84,7 @@ type RunInput struct {
 	IOWeight    int64             `json:"io_weight,omitempty" min:"1" max:"10000" doc:"Its share of the disks when they are busy; others have 100 (IOWeight=)."`
 	TasksMax    int64             `json:"tasks_max,omitempty" min:"1" doc:"How many processes and threads it may have (TasksMax=)."`
 	Nice        int64             `json:"nice" default:"0" min:"-20" max:"19" doc:"Its priority: 19 gives way to all others (Nice=)."`
-	StopAfter   sdk.Duration      `json:"stop_after" default:"10s" doc:"How long it may take to end when the step is stopped, before it is killed."`
+	StopAfter   sdk.Duration      `json:"stop_after" default:"10s" doc:"How long it may take to end when the step is stopped, before it is killed: 1s to 15s."`
 }
 
 // RunOutput is the output of systemd.run.

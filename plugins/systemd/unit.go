@@ -28,7 +28,7 @@ type Unit struct {
 	File        string // of its file: enabled, disabled, …
 	Path        string // of its file
 	Since       int64  // µs since 1970; 0: since the boot
-	Invocation  string
+	Began       int64  // when it was last started, µs since 1970; 0: never
 	Group       string // control group
 	Conditions  bool   // it has any
 	ConditionOK bool   // they were met when it was last started
@@ -78,7 +78,7 @@ const unknownFile = "unmasked"
 // View is the units as an action sees them: what the manager says, with what earlier steps have planned laid over.
 type View struct {
 	look  func(name string) (*Unit, error)  // never nil without an error; a unit that does not exist has Load not-found
-	file  func(name string) (string, error) // state of the file of a template
+	file  func(name string) (string, error) // state of a file
 	names func() []string                   // of all units that there are, to make suggestions
 	own   []string                          // units that coppice runs in
 	prior map[string]attributes             // by full name
@@ -137,15 +137,8 @@ func (v *View) Unit(name string) (*Unit, error) {
 	return &planned, nil
 }
 
-// File is the state of the file of a unit or template.
+// File is the state of the file of a unit or template as it is on disk, which the manager may not have read yet.
 func (v *View) File(name string) (string, error) {
-	if !isTemplate(name) {
-		u, err := v.Unit(name)
-		if err != nil {
-			return "", err
-		}
-		return u.File, nil
-	}
 	if over := v.prior[name].Enabled; over != "" {
 		return over, nil
 	}

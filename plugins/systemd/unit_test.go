@@ -15,7 +15,7 @@ var units = map[string]string{
 	"app.service":       "[Unit]\nRequires=db.service\nAfter=db.service\n[Service]\n" + forever,
 	"helper.service":    "[Unit]\nPartOf=app.service\n[Service]\n" + forever,
 	"rival.service":     "[Unit]\nConflicts=db.service\n[Service]\n" + forever,
-	"fails.service":     "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo the reason is this; exit 3'\n",
+	"fails.service":     "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo the reason is this; sleep 1; exit 3'\n",
 	"crash.service":     "[Service]\nType=notify\nExecStart=/bin/sh -c 'kill -SEGV $$$$'\n",
 	"nobin.service":     "[Service]\nType=exec\nExecStart=/opt/none\n",
 	"slow.service":      "[Service]\nType=notify\nTimeoutStartSec=infinity\n" + forever,
@@ -30,7 +30,7 @@ var units = map[string]string{
 	"t@.service":        "[Service]\nExecStart=/bin/sh -c 'echo %I >/run/instance; exec sleep infinity'\n[Install]\nWantedBy=ready.target\n",
 	"sock.socket":       "[Socket]\nListenStream=/run/sock\n",
 	"sock.service":      "[Service]\n" + forever,
-	"dies.service":      "[Service]\nExecStart=/bin/sh -c 'sleep 0.3; echo last words; exit 4'\n",
+	"dies.service":      "[Service]\nExecStart=/bin/sh -c 'echo last words; sleep 1; exit 4'\n",
 	"needsfail.service": "[Unit]\nRequires=fails.service\nAfter=fails.service\n[Service]\n" + forever,
 }
 
@@ -47,6 +47,7 @@ func TestActions(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		r.run("start", inputs{"unit": "helper.service"})
+		same(t, "dependents", outputs[StatusOutput](t, r.plan("status", inputs{"unit": "db"}).Outputs).Dependents, []string{"app.service", "helper.service"})
 		a = r.converges("stop", inputs{"unit": "db"})
 		same(t, "stop", told(a.Plan), []string{"update helper.service stop active→inactive (is part of app.service)",
 			"update app.service stop active→inactive (requires db.service)", "update db.service stop active→inactive"})

@@ -12,6 +12,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"sort"
 	"sync"
@@ -25,6 +26,10 @@ type Source struct {
 	Name string
 	Path string   // the executable
 	Args []string // with argv[0]
+	// Open opens the executable, which is then run through the open file; nil: Path is run as it is.
+	Open func() (*os.File, error)
+	// Pins has the version that the plugin must have; nil: any.
+	Pins map[string]Pin
 }
 
 // Options of a host. The zero value has no plugins.
@@ -162,6 +167,9 @@ func (h *Host) Describe(ctx context.Context, name string, actions ...string) (*s
 	}
 	if d.Name != name {
 		return nil, p.broken(fmt.Errorf("it calls itself %q", d.Name))
+	}
+	if pin, ok := p.pins[name]; ok && pin.Version != d.Version {
+		return nil, &RefusedError{name, p.path, fmt.Errorf("its version is %s, and the lock file has %s", d.Version, pin.Version)}
 	}
 	for _, a := range d.Actions {
 		if (a.Inputs == nil || a.Outputs == nil) && (len(actions) == 0 || slices.Contains(actions, a.Name)) {

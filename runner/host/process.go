@@ -25,6 +25,7 @@ import (
 type process struct {
 	name   string
 	path   string
+	pins   map[string]Pin
 	output *output
 	plugin *goplugin.Client
 	client *protocol.Client
@@ -61,12 +62,21 @@ func start(ctx context.Context, s Source, sockets string, o Options) (*process, 
 }
 
 func startWith(ctx context.Context, s Source, sockets string, o Options, namespace bool) (*process, error) {
-	p := &process{name: s.Name, path: s.Path, ended: make(chan struct{}),
+	p := &process{name: s.Name, path: s.Path, pins: s.Pins, ended: make(chan struct{}),
 		output: newOutput(func(level, message string) { o.Log(s.Name, level, message) })}
 	cmd := &exec.Cmd{Path: s.Path, Args: s.Args, Env: environment(sockets), SysProcAttr: &syscall.SysProcAttr{
 		Setpgid:   true,            // Ctrl-C is for us, not for the plugin's children
 		Pdeathsig: syscall.SIGKILL, // the plugin does not outlive us
 	}}
+	if s.Open != nil {
+		f, err := s.Open()
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		// What was checked is what runs, also when the file is replaced meanwhile. Open files of exec.Cmd begin at 3.
+		cmd.Path, cmd.ExtraFiles = "/proc/self/fd/3", []*os.File{f}
+	}
 	if namespace {
 		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID // nothing outlives the plugin
 	}

@@ -32,6 +32,8 @@ type Copy struct {
 type Set struct {
 	Copies []*Copy
 	UUIDs  replica.Copies
+	// Unmounted shows the copies as an initrd has them: none of their subvolumes is mounted.
+	Unmounted bool
 }
 
 // buildOptions are those of a mount that nobody else sees: a crash leaves nothing to be found, so that nothing has to be written in time.
@@ -177,7 +179,11 @@ func (s *Set) Show(t *Tree, options string) error {
 		if _, err := t.Mount(c.Image.Device(), "", options+",subvolid=5"); err != nil {
 			return err
 		}
-		for _, m := range c.Layout.Mounts {
+		mounts := c.Layout.Mounts
+		if s.Unmounted {
+			mounts = nil
+		}
+		for _, m := range mounts {
 			sub := "subvolid=5"
 			if m.Subvolume != "" {
 				sub = "subvol=" + m.Subvolume

@@ -47,8 +47,12 @@ func readShelf(f *kernel.Filesystem) (shelf, error) {
 	if err != nil {
 		return s, err
 	}
+	wanted, err := readUse(f)
+	if err != nil {
+		return s, err
+	}
 	for _, r := range records {
-		k := keeping{archived: r}
+		k := keeping{archived: r, Wanted: wanted != nil && wanted.Staged == r.UUID}
 		for _, v := range all {
 			if v.UUID == r.UUID {
 				k.Now = presence{Found: true, Kind: kernel.EntrySubvolume, Subvolume: v}

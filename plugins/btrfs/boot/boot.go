@@ -29,5 +29,6 @@ import (
 func Actions(h volume.Host) []sdk.Action { return actions(live(h)) }
 
 func actions(m machine) []sdk.Action {
-	return []sdk.Action{rollbackAction(m), statusAction(m), confirmAction(m), expiredAction(m), tidyAction(m)}
+	return []sdk.Action{rollbackAction(m), statusAction(m), confirmAction(m), expiredAction(m), tidyAction(m),
+		requestAction(m), diffAction(m), rebaseAction(m)}
 }

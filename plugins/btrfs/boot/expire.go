@@ -18,6 +18,7 @@ type keeping struct {
 	Pinned  string
 	Mounted string
 	Default bool
+	Wanted  bool               // the next boot is asked to use it
 	Nested  []kernel.Subvolume // in it, the outer ones first
 	Keep    string             // why it stays; "": it has had its day
 }
@@ -99,6 +100,8 @@ func (k keeping) keeps(p policy, newer int) string {
 		return k.Pinned
 	case k.Mounted != "":
 		return "it is " + k.Mounted
+	case k.Wanted:
+		return "the next boot was asked to use it"
 	case k.Default:
 		return "it is the default subvolume"
 	case p.Unconfirmed != "":

@@ -106,3 +106,60 @@ type ConfirmOutput struct {
 	Boot string   `json:"boot" doc:"Id of the boot."`
 	UUID sdk.UUID `json:"uuid" doc:"UUID of the root that it runs from."`
 }
+
+// RequestInput is the input of btrfs.boot_request.
+type RequestInput struct {
+	Filesystem  sdk.Filesystem `json:"filesystem" default:"/" doc:"The btrfs filesystem: UUID=…, LABEL=…, its device, or any path on it."`
+	Root        string         `json:"root" default:"root" min:"1" doc:"The subvolume that is mounted as the root, by its path from the filesystem's top level."`
+	Archive     string         `json:"archive" default:"old_roots" min:"1" doc:"The folder of the archives, a path from the top level."`
+	Request     string         `json:"request" enum:"skip-next|use|cancel|off|on|acknowledge" doc:"skip-next: leave the next boot as it is; use: have a copy of an archive as its root; cancel: neither; off and on: roll back never, or again; acknowledge: paths may go with the root."`
+	From        string         `json:"from" default:"" doc:"For use: the archive, or any other subvolume: its path from the top level, its name in the archive's folder, or its UUID."`
+	Once        bool           `json:"once" default:"false" doc:"For use: the boot after it is rolled back again. Without it nothing is rolled back until that is switched on."`
+	Acknowledge []string       `json:"acknowledge,omitempty" doc:"For acknowledge: paths in the root, as etc/machine-id."`
+	Why         string         `json:"why" default:"" doc:"For off: a reason, for those who find it so."`
+}
+
+// RequestOutput is the output of btrfs.boot_request.
+type RequestOutput struct {
+	Staged string `json:"staged" doc:"For use: the path of the copy; empty otherwise."`
+}
+
+// LossInput is the input of btrfs.boot_diff.
+type LossInput struct {
+	Source
+	Acknowledge []string `json:"acknowledge,omitempty" doc:"What may go with the root, as btrfs.rollback has it."`
+	Nested      []string `json:"nested,omitempty" doc:"Subvolumes in the root that may go with it: paths in it."`
+	Limit       int      `json:"limit" default:"1000" min:"0" doc:"List at most so many paths; the others are only counted. 0: all."`
+}
+
+// LossOutput is the output of btrfs.boot_diff.
+type LossOutput struct {
+	Root     string   `json:"root" doc:"Path of the root."`
+	Identity []string `json:"identity" doc:"What makes the machine the one it is and would go, and nobody has acknowledged: paths in the root."`
+	Nested   []string `json:"nested" doc:"Subvolumes in the root that are not on the list: they would go into the archive with it."`
+	Count    int      `json:"count" doc:"How many paths are in the root and not in a clean one, or other ones there; a folder with all that is in it counts once."`
+	Complete bool     `json:"complete" doc:"Whether all of them are listed."`
+	Losses   []Loss   `json:"losses" doc:"These paths."`
+}
+
+// Loss is a path that the next boot would put away.
+type Loss struct {
+	Path     string   `json:"path" doc:"Path in the root."`
+	What     string   `json:"what" doc:"added: a clean root does not have it; changed or attributes: it has another one; removed: it has it, and the root does not."`
+	Kind     string   `json:"kind" doc:"file, folder, link, device, socket or nested."`
+	Size     sdk.Size `json:"size" doc:"Size of a file, or of all files in a folder that was added."`
+	Contains int      `json:"contains" doc:"Of a folder that was added: how many things are in it."`
+}
+
+// RebaseInput is the input of btrfs.boot_rebase.
+type RebaseInput struct {
+	Filesystem sdk.Filesystem `json:"filesystem" default:"/" doc:"The btrfs filesystem: UUID=…, LABEL=…, its device, or any path on it."`
+	Root       string         `json:"root" default:"root" min:"1" doc:"The subvolume that is mounted as the root, by its path from the filesystem's top level."`
+	Blank      string         `json:"blank" min:"1" doc:"The blank, by its path from the top level. It need not be there yet."`
+}
+
+// RebaseOutput is the output of btrfs.boot_rebase.
+type RebaseOutput struct {
+	UUID string `json:"uuid" doc:"UUID of the new blank."`
+	Kept string `json:"kept" doc:"Where the blank until now is; empty if there was none."`
+}

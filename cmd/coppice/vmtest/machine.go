@@ -1,0 +1,313 @@
+package vmtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hbohlen/coppice/cmd/coppice/vmtest/wire"
+)
+
+// Options say what a machine is.
+type Options struct {
+	Base    Base              // see GetBase
+	Disk    string            // its first disk, which has the root: see NewDisk
+	Disks   []string          // raw images of more: /dev/vdb, …; written to
+	Payload map[string]string // name → file of the host's
+	Initrd  string            // file; "": the test's own, which mounts subvolume root of the first disk
+	Append  string            // more words for the kernel's command line
+	Memory  int               // MiB; 0: 512
+}
+
+// Machine is a running machine. Run, Must and Console may be called concurrently.
+type Machine struct {
+	t      T
+	dir    string // of its sockets
+	kill   func()
+	exited chan struct{}
+
+	mu      sync.Mutex
+	console bytes.Buffer
+	agent   net.Conn
+	next    int64
+	waiting map[int64]chan wire.Answer
+	greeted chan string
+}
+
+// NewDisk makes a disk that is as the base's, and is gone with the test.
+func NewDisk(t T, b Base) string {
+	t.Helper()
+	disk := filepath.Join(t.TempDir(), "disk.qcow2")
+	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-b", b.Disk, "-F", "raw", disk).CombinedOutput(); err != nil {
+		t.Fatalf("cannot make a disk: %v\n%s", err, out)
+	}
+	return disk
+}
+
+// Start boots a machine and waits until systemd has started all it starts. It lives as long as the test, or until it is cut
+// or powered off.
+func Start(t T, o Options) *Machine {
+	t.Helper()
+	m := Boot(t, o)
+	m.Await("root")
+	// The agent is there before the file systems are mounted.
+	if out, code := m.Run("systemctl", "is-system-running", "--wait"); strings.TrimSpace(out) != "running" || code != 0 {
+		units, _ := m.Run("systemctl", "--failed", "--no-legend", "--plain")
+		t.Fatalf("the machine is %s\n%s", strings.TrimSpace(out), units)
+	}
+	return m
+}
+
+// Boot starts a machine, and waits for nothing.
+func Boot(t T, o Options) *Machine {
+	t.Helper()
+	return start(t, o)
+}
+
+func start(t T, o Options, more ...string) *Machine {
+	t.Helper()
+	Need(t)
+	if o.Initrd == "" {
+		o.Initrd = filepath.Join(t.TempDir(), "initrd")
+		if err := writeInitrd(o.Initrd, o.Base, Build(t, "github.com/hbohlen/coppice/cmd/coppice/vmtest/agent"), o.Payload); err != nil {
+			t.Fatalf("cannot write an initrd: %v", err)
+		}
+	}
+	if o.Memory == 0 {
+		o.Memory = 512
+	}
+	dir, err := os.MkdirTemp("", "coppice-vm-") // the path of a socket is short
+	if err != nil {
+		t.Fatalf("cannot make a folder for sockets: %v", err)
+	}
+	m := &Machine{t: t, dir: dir, exited: make(chan struct{}), waiting: map[int64]chan wire.Answer{}, greeted: make(chan string, 16)}
+	accel, cpu := accelerator()
+	args := []string{"-machine", "q35", "-accel", accel, "-cpu", cpu, "-smp", "2", "-m", fmt.Sprint(o.Memory),
+		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
+		"-qmp", "unix:" + dir + "/qmp,server=on,wait=off",
+		"-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+		"-chardev", "socket,id=agent,path=" + dir + "/agent,server=on,wait=off", "-device", "virtserialport,chardev=agent,name=" + wire.Port,
+		"-kernel", o.Base.Kernel, "-initrd", o.Initrd,
+		"-append", strings.TrimSpace("console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 root=/dev/vda rootfstype=btrfs rootflags=subvol=root rw " + o.Append)}
+	for i, disk := range append([]string{o.Disk}, o.Disks...) {
+		format := "raw"
+		if strings.HasSuffix(disk, ".qcow2") {
+			format = "qcow2"
+		}
+		args = append(args, "-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=%s,cache=writeback,discard=unmap", i, disk, format),
+			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=disk%d", i, i))
+	}
+	c := exec.Command("qemu-system-x86_64", append(args, more...)...)
+	c.Stdout, c.Stderr = (*console)(m), (*console)(m)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the signal is sent when the thread ends that has started the process, see prctl(2)
+		defer runtime.UnlockOSThread()
+		err := c.Start()
+		started <- err
+		if err == nil {
+			_ = c.Wait() // it is always killed, or ends by itself
+			close(m.exited)
+		}
+	}()
+	if err := <-started; err != nil {
+		t.Fatalf("cannot start qemu: %v", err)
+	}
+	m.kill = func() { _ = c.Process.Kill() }
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the machine's console:\n%s", m.Console())
+		}
+		m.Cut()
+		os.RemoveAll(dir)
+	})
+	go m.listen()
+	return m
+}
+
+// console takes what the machine writes to its first serial port, and qemu to its streams.
+type console Machine
+
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.console.Write(p)
+}
+
+// Console is all that the machine has written to its console.
+func (m *Machine) Console() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.console.String()
+}
+
+// AwaitConsole waits until the console matches.
+func (m *Machine) AwaitConsole(pattern *regexp.Regexp) {
+	m.t.Helper()
+	for deadline := time.Now().Add(patience); !pattern.MatchString(m.Console()); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-m.exited:
+			m.t.Fatalf("the machine has ended before %q was on its console", pattern)
+		default:
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatalf("%q is not on the console after %v", pattern, patience)
+		}
+	}
+}
+
+// Await waits until the agent says that it is where: "initrd" or "root".
+func (m *Machine) Await(where string) {
+	m.t.Helper()
+	for deadline := time.After(patience); ; {
+		select {
+		case at := <-m.greeted:
+			if at == where {
+				return
+			}
+		case <-m.exited:
+			m.t.Fatalf("the machine has ended before its agent was in the %s", where)
+		case <-deadline:
+			m.t.Fatalf("no agent in the %s after %v", where, patience)
+		}
+	}
+}
+
+// listen reads what the agent says, as long as the machine lives.
+func (m *Machine) listen() {
+	var conn net.Conn
+	for conn == nil {
+		select {
+		case <-m.exited:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+		conn, _ = net.Dial("unix", m.dir+"/agent")
+	}
+	defer conn.Close()
+	m.mu.Lock()
+	m.agent = conn
+	m.mu.Unlock()
+	for answers := json.NewDecoder(conn); ; {
+		var a wire.Answer
+		if err := answers.Decode(&a); err != nil {
+			return
+		}
+		if a.ID == 0 {
+			m.greeted <- a.Where
+			continue
+		}
+		m.mu.Lock()
+		to := m.waiting[a.ID]
+		delete(m.waiting, a.ID)
+		m.mu.Unlock()
+		if to != nil {
+			to <- a
+		}
+	}
+}
+
+var errEnded = errors.New("the machine has ended")
+
+// ask sends a request and waits for its answer.
+func (m *Machine) ask(r wire.Request, wait time.Duration) (wire.Answer, error) {
+	answer := make(chan wire.Answer, 1)
+	m.mu.Lock()
+	m.next++
+	r.ID = m.next
+	line, err := json.Marshal(r)
+	switch {
+	case err != nil:
+	case m.agent == nil:
+		err = errors.New("nobody has heard of the agent")
+	default:
+		m.waiting[r.ID] = answer
+		_, err = m.agent.Write(append(line, '\n'))
+	}
+	m.mu.Unlock()
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	select {
+	case a := <-answer:
+		return a, nil
+	case <-m.exited:
+		return wire.Answer{}, errEnded
+	case <-time.After(wait):
+		return wire.Answer{}, fmt.Errorf("no answer after %v", wait)
+	}
+}
+
+// Run executes a command in the machine and returns what it wrote to both streams, and its exit code; -1 if it had none.
+func (m *Machine) Run(argv ...string) (output string, code int) { return m.RunWith(nil, argv...) }
+
+// RunWith is Run with a standard input.
+func (m *Machine) RunWith(stdin []byte, argv ...string) (output string, code int) {
+	a, err := m.ask(wire.Request{Argv: argv, Stdin: stdin}, patience)
+	if err != nil {
+		return err.Error(), -1
+	}
+	return string(a.Output) + a.Failed, a.Code
+}
+
+// Must is Run of a command that has to succeed.
+func (m *Machine) Must(argv ...string) string {
+	m.t.Helper()
+	out, code := m.Run(argv...)
+	if code != 0 {
+		m.t.Fatalf("%s: exit code %d\n%s", strings.Join(argv, " "), code, out)
+	}
+	return out
+}
+
+// Write writes a file in the machine, and the folders that it is in.
+func (m *Machine) Write(path, content string) {
+	m.t.Helper()
+	if out, code := m.RunWith([]byte(content), "sh", "-c", `mkdir -p "$(dirname "$1")" && cat >"$1"`, "sh", path); code != 0 {
+		m.t.Fatalf("cannot write %s: %s", path, out)
+	}
+}
+
+// WriteAll writes files, in any order.
+func (m *Machine) WriteAll(files map[string]string) {
+	m.t.Helper()
+	for path := range maps.Keys(files) {
+		m.Write(path, files[path])
+	}
+}
+
+// Cut cuts the power: what the machine had not yet written to its disks is lost. It may be called more than once.
+func (m *Machine) Cut() {
+	m.kill()
+	<-m.exited
+}
+
+// PowerOff shuts the machine down in good order.
+func (m *Machine) PowerOff() {
+	m.t.Helper()
+	m.Run("systemctl", "poweroff", "--no-block") // the answer may come no more
+	m.AwaitEnd()
+}
+
+// AwaitEnd waits until the machine has powered itself off. (One that reboots ends too.)
+func (m *Machine) AwaitEnd() {
+	m.t.Helper()
+	select {
+	case <-m.exited:
+	case <-time.After(patience):
+		m.t.Fatalf("the machine still runs after %v", patience)
+	}
+}
