@@ -111,6 +111,9 @@ func (s *session) snapshotNames(filesystem string, given []string) ([]string, er
 				return nil, err
 			}
 			known = found.Snapshots
+			for _, o := range found.Orphans {
+				known = append(known, recovery.FoundSnapshot{UUID: o.UUID})
+			}
 		}
 		var err error
 		if all[i], err = snapshotName(g, known); err != nil {

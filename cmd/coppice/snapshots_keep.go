@@ -50,8 +50,10 @@ func (a *app) snapshotsUnpinCommand() *cobra.Command {
 	var y consent
 	var who string
 	c := &cobra.Command{
-		Use:               "unpin SNAPSHOT…",
-		Short:             "Take the pins on snapshots away",
+		Use:   "unpin SNAPSHOT…",
+		Short: "Take the pins on snapshots away",
+		Long: "Take the pins on snapshots away, also those that a snapshot has left behind which does not exist any\n" +
+			"more: name that by its UUID, which list shows.",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeSnapshots(&f, 0),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -60,7 +60,7 @@ func (a *app) listSnapshots(c *cobra.Command, f *filesystemFlag, source, of stri
 	}
 	if len(found.Snapshots) == 0 {
 		fmt.Fprintln(a.err, "there are no snapshots")
-		return nil
+		return a.listOrphans(found.Orphans)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	switch {
@@ -82,6 +82,23 @@ func (a *app) listSnapshots(c *cobra.Command, f *filesystemFlag, source, of stri
 		for version := range found.Versions + 1 {
 			line(w, found, (version+1)%(found.Versions+1), now) // those without it come last
 		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return a.listOrphans(found.Orphans)
+}
+
+// listOrphans lists pins on what does not exist any more.
+func (a *app) listOrphans(all []recovery.OrphanPin) error {
+	if len(all) == 0 {
+		return nil
+	}
+	fmt.Fprintf(a.out, "\nPins on snapshots that do not exist any more, which keep nothing; \"coppice snapshots unpin UUID --who WHO\" takes one away:\n\n")
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "UUID\tWHO\tREASON\n")
+	for _, o := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", o.UUID, orDash(diagnostic.Escape(o.Who)), orDash(diagnostic.Escape(o.Reason)))
 	}
 	return w.Flush()
 }

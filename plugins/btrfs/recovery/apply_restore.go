@@ -25,7 +25,7 @@ const content = "content"
 
 func applyRestore(ctx context.Context, h volume.Host, c *sdk.Call, in RestoreInput, private restorePrivate) (RestoreOutput, error) {
 	var out RestoreOutput
-	if err := c.PlannedOutputs(&out); err != nil || private.Nothing {
+	if err := c.PlannedOutputs(&out); err != nil || private.Nothing && len(private.Left) == 0 {
 		return out, err
 	}
 	f, release, err := volume.OpenLocked(ctx, h, in.Target, private.Filesystem)
@@ -33,7 +33,11 @@ func applyRestore(ctx context.Context, h volume.Host, c *sdk.Call, in RestoreInp
 		return out, err
 	}
 	defer release()
-	r := &restorer{h: h, c: c, in: in, private: private, total: int64(out.Bytes)}
+	clean(f, c, private.Left)
+	if private.Nothing {
+		return out, nil
+	}
+	r := &restorer{h: h, c: c, f: f, in: in, private: private, total: int64(out.Bytes)}
 	if r.from, err = openSnapshotFolder(f, private); err != nil {
 		return out, err
 	}
@@ -49,7 +53,7 @@ func applyRestore(ctx context.Context, h volume.Host, c *sdk.Call, in RestoreInp
 	if err := r.run(ctx); err != nil {
 		return out, volume.Explain("", err)
 	}
-	c.Done(0)
+	c.Done(len(private.Left))
 	return out, nil
 }
 
@@ -73,6 +77,7 @@ func openSnapshotFolder(f *kernel.Filesystem, private restorePrivate) (*os.File,
 type restorer struct {
 	h        volume.Host
 	c        *sdk.Call
+	f        *kernel.Filesystem
 	in       RestoreInput
 	private  restorePrivate
 	from, to *os.File // the folders of the thing, and of its copy
@@ -104,7 +109,7 @@ func (r *restorer) asPlanned(ctx context.Context) (done bool, err error) {
 
 // run makes the copy in a folder of its own, and gives it its name when it is complete and on disk.
 func (r *restorer) run(ctx context.Context) (err error) {
-	temporary := kernel.TempPrefix + rand.Text()
+	temporary := stagingPrefix + rand.Text()
 	if err := unix.Mkdirat(int(r.to.Fd()), temporary, 0o700); err != nil {
 		return fmt.Errorf("cannot make a folder in %q: %w", r.private.Where.Folder, err)
 	}
@@ -113,6 +118,7 @@ func (r *restorer) run(ctx context.Context) (err error) {
 		return errors.Join(err, tree.Remove(r.to, temporary))
 	}
 	staging := os.NewFile(uintptr(fd), temporary)
+	defer r.claim(temporary, staging)() // the last to go
 	defer func() {
 		// Through the open folder first: its name could lead elsewhere by now.
 		cleanErr := tree.Remove(staging, content)
@@ -124,10 +130,12 @@ func (r *restorer) run(ctx context.Context) (err error) {
 			r.c.Logf("warn", "cannot remove the folder %q in which the copy was made: %v", temporary, cleanErr)
 		}
 	}()
+	cut("staging")
 	copier := tree.Copier{MayCopy: r.in.Copy, Report: r.report, Warn: func(format string, args ...any) { r.c.Logf("warn", format, args...) }}
 	if err := copier.Copy(ctx, r.from, path.Base(r.private.Inside), staging, content); err != nil {
 		return err
 	}
+	cut("copied")
 	if err := unix.Syncfs(int(staging.Fd())); err != nil {
 		return fmt.Errorf("cannot write the copy to disk: %w", err)
 	}
@@ -137,6 +145,7 @@ func (r *restorer) run(ctx context.Context) (err error) {
 	if err := r.name(staging); err != nil {
 		return err
 	}
+	cut("named")
 	if err := r.to.Sync(); err != nil {
 		return fmt.Errorf("%q was restored, but may be lost in a power cut: %w", r.private.Where.path(r.private.Where.Name), err)
 	}

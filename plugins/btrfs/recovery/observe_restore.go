@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,7 @@ type restoring struct {
 	where    place
 	there    map[string]existing // what is at the names that it could get
 	free     int64               // bytes, of another filesystem
+	left     []leftover
 }
 
 // place is where something is to be restored.
@@ -85,6 +87,16 @@ func observeRestore(ctx context.Context, h volume.Host, c *sdk.Call, f *kernel.F
 		}
 		runtime.KeepAlive(to)
 		o.free = int64(st.Bavail) * int64(st.Bsize)
+	}
+	if o.view.MayTouch() == nil {
+		if o.left, err = readLeftovers(f); err != nil {
+			return nil, err
+		}
+		o.left = slices.DeleteFunc(o.left, func(l leftover) bool { // an earlier step of the preview removes it
+			return slices.ContainsFunc(c.Prior, func(p sdk.Change) bool {
+				return p.Kind == sdk.Run && p.Resource.Type == FileType && p.Resource.Name == path.Join(l.Folder, l.Temp)
+			})
+		})
 	}
 	return o, o.observeNames(ctx, from, to, in, c.Prior)
 }

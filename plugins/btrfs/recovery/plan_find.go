@@ -58,6 +58,14 @@ func planFind(v *subvolume.View, source, inside string, all []subvolume.Known, s
 		}
 		out.Snapshots[i].File = fileVersion(saw.versions[i].node, numbers[version])
 	}
+	out.Orphans = []OrphanPin{}
+	if saw == nil && source == "" {
+		for _, o := range v.Orphans() {
+			for _, h := range o.Holds {
+				out.Orphans = append(out.Orphans, OrphanPin{UUID: sdk.UUID(o.UUID.String()), Who: h.Who, Reason: h.Reason})
+			}
+		}
+	}
 	out.Versions = len(numbers)
 	planned.Summary = volume.Count(len(all), "snapshot")
 	if saw != nil {

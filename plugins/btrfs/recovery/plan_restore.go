@@ -24,6 +24,7 @@ type restorePrivate struct {
 	Replaces   *tree.Node // what is at the name, and is to be replaced; nil: nothing
 	Aside      string     // the name that a folder gets that is replaced; "" if a file is
 	Nothing    bool
+	Left       []leftover // of the first changes, in this order
 }
 
 type restorePlan = sdk.Planned[RestoreOutput, restorePrivate]
@@ -35,6 +36,8 @@ type restoreFacts struct {
 	Path       string `json:"path"`
 	To         string `json:"to"`
 	State      string `json:"state"` // of it: absent, same or replaced
+
+	Left []string `json:"left,omitempty"`
 }
 
 // fileAttributes are the Before and After of a restored file or folder.
@@ -70,12 +73,13 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 	if o.snapshot.Name() == subvolume.StampOf(instant) {
 		facts.Snapshot = o.snapshot.Path
 	}
+	o.planLeftovers(&planned, &facts)
 	change := sdk.Change{Kind: sdk.Create, Resource: o.resource(name), Summary: o.says(), After: encode(o.after())}
 	switch {
 	case there.same:
 		facts.State = "same"
 		planned.Private.Nothing, planned.Summary = true, "there already, as in the snapshot"
-		planned.Kept = []sdk.Kept{{Resource: o.resource(name), Reason: "is there already, as in the snapshot"}}
+		planned.Kept = append(planned.Kept, sdk.Kept{Resource: o.resource(name), Reason: "is there already, as in the snapshot"})
 		planned.Facts = facts
 		return planned, nil
 	case there.found && in.Existing != "replace":
@@ -99,7 +103,7 @@ func planRestore(o *restoring, in RestoreInput, instant time.Time) (restorePlan,
 		}
 	}
 	planned.Facts = facts
-	planned.Changes = []sdk.Change{change}
+	planned.Changes = append(planned.Changes, change)
 	for _, left := range []struct {
 		n    int
 		what string

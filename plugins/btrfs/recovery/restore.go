@@ -20,7 +20,7 @@ func restoreAction(h volume.Host) sdk.Action {
 			"nested subvolumes and the flags immutable and append-only do not, with a warning.\n\n" +
 			"Nothing that exists is overwritten unless existing: replace says so. What is there just as in the snapshot is left as it is. " +
 			"The copy is made in a folder that only root can look into, beside its place, written to disk, and then gets its name at once: whatever " +
-			"happens, either all of it is there or nothing. (A power cut may leave that folder, named .coppice-tmp-…, to be removed.) " +
+			"happens, either all of it is there or nothing. What a restore that was cut off has left of it, the next one removes. " +
 			"No symbolic link is followed anywhere.\n\n" +
 			"While it copies, the names of the filesystem are locked, so that nobody deletes the snapshot.",
 		Converges: true,

@@ -22,6 +22,14 @@ type FindOutput struct {
 	Now       FileVersion     `json:"now" doc:"What is there now."`
 	Versions  int             `json:"versions" doc:"How many different versions the snapshots have."`
 	Snapshots []FoundSnapshot `json:"snapshots" doc:"The snapshots, the newest first."`
+	Orphans   []OrphanPin     `json:"orphans" doc:"Pins on subvolumes that do not exist any more; they keep nothing. Listed without a path and a source only."`
+}
+
+// OrphanPin is a pin on a subvolume that does not exist any more.
+type OrphanPin struct {
+	UUID   sdk.UUID `json:"uuid" doc:"UUID of that subvolume."`
+	Who    string   `json:"who" doc:"Whose pin it is."`
+	Reason string   `json:"reason" doc:"Why it was pinned."`
 }
 
 // FileVersion is one state of a file or folder.

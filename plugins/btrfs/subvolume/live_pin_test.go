@@ -78,3 +78,38 @@ func TestPin(t *testing.T) {
 	r.Refuses(r.Request(9, "pin", rig.Inputs{"subvolumes": []string{path(3)}}), "/subvolumes/0", "can't be read")
 	r.Refuses(r.Request(9, "unpin", rig.Inputs{"subvolumes": []string{path(3)}}), "/subvolumes/0", "can't be read")
 }
+
+// Pins that a snapshot has left behind are taken away by its UUID, and no others.
+func TestUnpinWhatIsGone(t *testing.T) {
+	r := newRig(t, loopfs.Options{})
+	r.Create("root")
+	r.snapshots(2, "root")
+	path := func(n int) string { return "snapshots/root/" + StampOf(r.Instants[n]) }
+	gone, there := r.UUIDOf(path(0)), r.UUIDOf(path(1))
+	for n, who := range []string{"admin", "backup:usb"} {
+		r.Run(r.Request(10+n, "pin", rig.Inputs{"subvolumes": []string{path(0), path(1)}, "who": who}))
+	}
+	r.Btrfs("subvolume", "delete", r.FS.Path(path(0)))
+
+	unpin := func(n int, who string, what ...string) sdk.Request {
+		return r.Request(n, "unpin", rig.Inputs{"subvolumes": what, "who": who})
+	}
+	rig.Same(t, "by its path", rig.Names(r.Plan(unpin(20, "backup:usb", path(0))).Changes), []string{})
+	rig.Same(t, "another holder", rig.Names(r.Plan(unpin(20, "nobody", gone)).Changes), []string{})
+	first := unpin(20, "backup:usb", gone, gone)
+	p := r.Plan(first)
+	rig.Same(t, "changes", rig.Names(p.Changes), []string{"update " + holdPath(fakeID(1))[:len(holdPath(fakeID(1)))-36] + gone})
+	rig.Contains(t, rig.Told(p.Diagnostics), "stays pinned by admin")
+	rig.Same(t, "a later step of a preview", rig.Names(r.Plan(r.Request(20, "unpin", rig.Inputs{"subvolumes": []string{gone}, "who": "backup:usb"}, p.Changes...)).Changes), []string{})
+	if result := r.Apply(first, p); len(result.Done) != 1 {
+		t.Error(rig.Show(result))
+	}
+	p, _ = r.Run(unpin(21, "admin", gone))
+	rig.Same(t, "changes", len(p.Changes), 1)
+	rig.Same(t, "again", rig.Names(r.Plan(unpin(22, "admin", gone)).Changes), []string{})
+	left, err := os.ReadDir(r.FS.Path(".coppice/holds"))
+	if err != nil || len(left) != 1 || left[0].Name() != there {
+		t.Errorf("%v %v", err, left)
+	}
+	r.Refuses(r.Request(23, "pin", rig.Inputs{"subvolumes": []string{gone}}), "there is no subvolume")
+}

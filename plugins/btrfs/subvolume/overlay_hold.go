@@ -25,11 +25,7 @@ func (m *machine) moveHold(c sdk.Change) {
 	}
 	var before, after HeldSnapshot
 	if json.Unmarshal(c.Before, &before) == nil && !before.Snapshot.IsZero() {
-		if left := m.state.holds[before.Snapshot].Without(before.Hold.Who); len(left) == 0 {
-			delete(m.state.holds, before.Snapshot)
-		} else {
-			m.state.holds[before.Snapshot] = left
-		}
+		m.state.holds[before.Snapshot] = m.state.holds[before.Snapshot].Without(before.Hold.Who)
 	}
 	switch err := json.Unmarshal(c.After, &after); {
 	case err != nil:

@@ -43,7 +43,8 @@ func unpinAction(h volume.Host) sdk.Action {
 		Name:    "unpin",
 		Summary: "Take the pins of btrfs.pin away",
 		Description: "Takes the pins away that one holder has on subvolumes. Those of others stay, with a warning: a backup that still needs a " +
-			"snapshot takes its own pin away itself.",
+			"snapshot takes its own pin away itself. Of a subvolume that does not exist any more, named by its UUID, the pins that it has left behind " +
+			"are taken away in the same way.",
 		Converges: true,
 		Touches:   []string{volume.ResourceType},
 	}, sdk.Writer[UnpinInput, PinOutput, pinPrivate]{

@@ -70,14 +70,15 @@ func planPin(m *machine, given []string, instant time.Time, hold *volume.Hold, w
 		if err == nil && !there && hold != nil {
 			err = volume.Invalid(input, "\"coppice snapshots list\" shows what there is", "there is no subvolume %q", g)
 		}
-		if err == nil && there {
+		gone := !there && err == nil && m.gone(g, &s)
+		if err == nil && (there || gone) {
 			err = m.readableHolds(input, s)
 		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		if !there || seen[s.Path] { // what is gone needs no pin taken away
+		if !there && !gone || seen[s.Path] { // what has none needs no pin taken away
 			continue
 		}
 		seen[s.Path] = true
@@ -98,6 +99,17 @@ func planPin(m *machine, given []string, instant time.Time, hold *volume.Hold, w
 	planned.Facts = facts
 	planned.Private.Filesystem, planned.Private.Output = m.uuid, planned.Outputs
 	return planned, nil
+}
+
+// gone makes of a UUID what stands for a subvolume that does not exist any more: its pins are left, under the name of their file.
+func (m *machine) gone(given string, s *subvolume) bool {
+	id, err := kernel.ParseUUID(given)
+	holds, read := m.state.holds[id]
+	if err != nil || !m.things[holdPath(id)].found || read && len(holds) == 0 {
+		return false
+	}
+	s.UUID, s.Path = id, holdPath(id)
+	return true
 }
 
 func planPinOf(m *machine, planned *pinPlan, s subvolume, instant time.Time, hold *volume.Hold, who string) pinFact {
@@ -175,10 +187,7 @@ func (m *machine) overlayHolds(c sdk.Change) {
 		if m.state.holds == nil {
 			m.state.holds = map[kernel.UUID]volume.Holds{}
 		}
-		m.state.holds[id] = *a.Holds
-		if len(*a.Holds) == 0 {
-			delete(m.state.holds, id)
-		}
+		m.state.holds[id] = *a.Holds // none: they were read, as readableHolds asks
 		return
 	}
 	if m.pinned == nil {

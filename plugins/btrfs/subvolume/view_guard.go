@@ -1,9 +1,11 @@
 package subvolume
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 )
 
@@ -69,6 +71,24 @@ func (v *View) Receiving(k Known) bool { return !k.Planned && v.m.receiving[k.Pa
 // Pins are the holds on it, whether or not they have ended.
 func (v *View) Pins(k Known) volume.Holds {
 	return v.m.holdsOf(subvolume{Subvolume: k.Subvolume, planned: k.Planned})
+}
+
+// Orphan is a hold on a subvolume that does not exist any more.
+type Orphan struct {
+	UUID  kernel.UUID // of the subvolume
+	Holds volume.Holds
+}
+
+// Orphans are all of them, sorted by UUID. They hold nothing: a UUID never comes back.
+func (v *View) Orphans() []Orphan {
+	var all []Orphan
+	for id, holds := range v.m.state.holds {
+		if _, there := v.m.withUUID(id); !there && len(holds) > 0 {
+			all = append(all, Orphan{id, holds})
+		}
+	}
+	slices.SortFunc(all, func(a, b Orphan) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
+	return all
 }
 
 // Pinned says which holds are on it, those of earlier steps too; "": none that has not ended.

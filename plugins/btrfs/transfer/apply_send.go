@@ -148,12 +148,18 @@ func (s *sender) queue(ctx context.Context, q queue, planned []SentSnapshot) err
 		s.c.Done(it.Change)
 		// Now, not at the end: whatever cuts this off, the next transfer finds what it needs.
 		if i < len(q.Items)-1 {
-			if err := s.hold(ctx, q, it.UUID, it.Origin); err != nil {
+			switch err := s.hold(ctx, q, it.UUID, it.Origin); {
+			case err == nil:
+				q.Release = append(q.Release, it.UUID)
+			case !isUnheld(err): // of a full disk the next copy asks again
 				return err
 			}
 		}
 	}
-	if err := s.hold(ctx, q, q.Held, q.Origin); err != nil {
+	if err := s.hold(ctx, q, q.Held, q.Origin); isUnheld(err) {
+		return volume.Refuse("free some space: deleting works on a full filesystem, so btrfs.prune does too",
+			"the snapshots of %q are sent, but the disk that they are on is too full to hold the newest for the next transfer: %v", q.Source, err)
+	} else if err != nil {
 		return err
 	}
 	for _, change := range []int{q.Hold, q.HoldCopy} {
@@ -176,12 +182,35 @@ func (s *sender) hold(ctx context.Context, q queue, id, origin kernel.UUID) erro
 	}
 	err = moveHold(s.f, id, release, commonHold(s.in, s.c.Instant))
 	unlock()
-	if err != nil {
+	full := errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+	switch {
+	case full && len(q.Release) > 0: // the pair that is held stays so, on both sides: the next transfer can begin with it
+		return &unheldError{err}
+	case err != nil && !full:
 		return err
+	case s.private.Place.Kind == "btrfs":
+		if err := s.holdCopy(ctx, q, origin); err != nil {
+			return err
+		}
 	}
-	if s.private.Place.Kind != "btrfs" {
-		return nil
+	if full {
+		return &unheldError{err}
 	}
+	return nil
+}
+
+// unheldError is a hold that the disk with the snapshots has no space for.
+type unheldError struct{ err error }
+
+func (e *unheldError) Error() string { return e.err.Error() }
+
+func isUnheld(err error) bool {
+	_, is := errors.AsType[*unheldError](err)
+	return is
+}
+
+// holdCopy moves the hold in the place.
+func (s *sender) holdCopy(ctx context.Context, q queue, origin kernel.UUID) error {
 	return s.place.hold(ctx, heldCopy{Folder: q.Folder, Source: q.Source, Who: keeper(s.private.Filesystem), Reason: copyReason, Origin: origin})
 }
 

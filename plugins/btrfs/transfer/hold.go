@@ -25,18 +25,19 @@ func readHolds(f *kernel.Filesystem) (map[kernel.UUID]volume.Holds, error) {
 	return holds, nil
 }
 
-// moveHold puts a hold on a snapshot, then takes those of the same holder from others. The caller holds the lock on names.
+// moveHold puts a hold on a snapshot, then takes those of the same holder from others: if it fails, one of them is held. The caller
+// holds the lock on names.
 func moveHold(f *kernel.Filesystem, to kernel.UUID, from []kernel.UUID, h volume.Hold) error {
 	holds, err := readHolds(f)
 	if err != nil {
 		return err
 	}
 	if _, err := volume.MakeState(f); err != nil {
-		return volume.Explain("", err)
+		return err
 	}
 	if now, held := holds[to].Of(h.Who); !held || now != h {
 		if err := volume.WriteHolds(f, to, holds[to].With(h)); err != nil {
-			return volume.Explain("", err)
+			return err
 		}
 	}
 	for _, id := range from {
@@ -44,7 +45,7 @@ func moveHold(f *kernel.Filesystem, to kernel.UUID, from []kernel.UUID, h volume
 			continue
 		}
 		if err := volume.WriteHolds(f, id, holds[id].Without(h.Who)); err != nil {
-			return volume.Explain("", err)
+			return err
 		}
 	}
 	return nil
