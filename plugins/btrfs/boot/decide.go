@@ -92,7 +92,7 @@ func decide(c circumstances, s scene, in RollbackInput, instant time.Time) (deci
 		d.Consumed = append(d.Consumed, usePath)
 	case s.Use != nil && !s.Staged.subvolume():
 		return d, []trip{{Words: fmt.Sprintf("the copy of %s that this boot was asked to use is not there any more", s.Use.Of),
-			Advice: "ask for it again, or take the request away: \"coppice boot use --cancel\""}}
+			Advice: "ask for it again, or take the request back: \"coppice boot cancel\""}}
 	case s.Use != nil && s.Use.Place == root.Place:
 		what := used
 		if s.Use.Once {

@@ -1,0 +1,26 @@
+package boot
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/hbohlen/coppice/plugins/btrfs/cutdisk"
+)
+
+// TestMain lets the test binary be the server of disks whose power is cut.
+func TestMain(m *testing.M) {
+	if os.Args[0] == "cutdisk" {
+		if err := cutdisk.Serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func server() *exec.Cmd {
+	return &exec.Cmd{Path: "/proc/self/exe", Args: []string{"cutdisk"}, Stderr: os.Stderr}
+}
