@@ -83,13 +83,16 @@ func readShelf(f *kernel.Filesystem) (shelf, error) {
 }
 
 // policyOf is that of the inputs, on this machine.
-func (s shelf) policyOf(c circumstances, in ExpiredInput, instant time.Time) policy {
+func (s shelf) policyOf(c circumstances, in ExpiredInput, call *sdk.Call) policy {
+	instant := call.Instant
 	p := policy{Instant: instant, Retention: time.Duration(in.Retention), AtLeast: in.KeepAtLeast, Allowed: in.Nested,
 		Distrust: distrusts(c.Unsynced, in.Clock, instant, newestTime(s.State, s.All))}
 	if s.State.Confirmed != nil {
 		p.Good = s.State.Confirmed.Root
 	}
 	switch {
+	case call.Virtual != sdk.NotVirtual: // its clock counts as right, and its boots as confirmed
+		p.Distrust = ""
 	case s.State.Confirmed == nil || s.State.Confirmed.Boot != c.Boot:
 		p.Unconfirmed = "this boot is not confirmed yet"
 	case s.State.Intent != nil:
@@ -129,7 +132,7 @@ func expiredAction(m machine) sdk.Action {
 		if err != nil {
 			return planned, volume.Explain("", err)
 		}
-		p := s.policyOf(now, in, c.Instant)
+		p := s.policyOf(now, in, c)
 		planned.Outputs.Why = p.Unconfirmed
 		for _, k := range expire(s.All, p) {
 			if k.Now.Found {
@@ -195,7 +198,7 @@ func tidyAction(m machine) sdk.Action {
 					going[change.Resource.ID] = true
 				}
 			}
-			p := s.policyOf(now, in, c.Instant)
+			p := s.policyOf(now, in, c)
 			for _, k := range s.All {
 				change := sdk.Change{Kind: sdk.Update, Resource: sdk.Resource{Type: recordType, Scope: planned.Private.Filesystem, Name: k.Path, ID: k.UUID.String()}}
 				switch {
