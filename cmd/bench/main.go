@@ -91,6 +91,7 @@ var sections = []struct {
 	{"expire", (*bench).expire},
 	{"retention", (*bench).retention},
 	{"processes", (*bench).processes},
+	{"boot", (*bench).boot},
 }
 
 func sectionNames() []string {
