@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type rehearsal struct {
 	every  string
 	keep   bool
 	shell  bool
+	cut    cutting
 	// unmounted: as in an initrd
 	unmounted bool
 }
@@ -48,16 +50,22 @@ func (a *app) rehearseCommand() *cobra.Command {
 			"The copy is a btrfs on a sparse file, in a sandbox that nothing else is in. What was planned\n" +
 			"and what happened are shown side by side, and any difference is a failure.\n\n" +
 			"Where the inputs name no btrfs, the layout of an example is taken.\n\n" +
+			"With --cut-power the writes to the copy are recorded. For each moment at which the power could have\n" +
+			"gone, what the disk would hold is made, checked, mounted, compared, and the playbook is run again.\n\n" +
 			"Steps of plugins that a sandbox can't hold are planned, shown and not applied. Nothing of the\n" +
 			"sandbox is left when this command is over, however it ends.",
 		Example: "  coppice rehearse snapshot-rotation\n" +
 			"  coppice rehearse ./my.yaml -i filesystem=LABEL=server --at 2027-01-01T00:00:00Z\n" +
 			"  coppice rehearse snapshot-rotation --days 365\n" +
 			"  coppice rehearse snapshot-rotation --save-layout server.json\n" +
-			"  coppice rehearse snapshot-rotation --layout server.json --shell",
+			"  coppice rehearse snapshot-rotation --layout server.json --shell\n" +
+			"  coppice rehearse ./my.yaml --cut-power",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := r.check(); err != nil {
+				return err
+			}
+			if err := r.cut.check(c.Flags(), r); err != nil {
 				return err
 			}
 			if !sandbox.Inside() {
@@ -68,6 +76,7 @@ func (a *app) rehearseCommand() *cobra.Command {
 	}
 	r.inputs.register(c)
 	c.Flags().StringVar(&r.at, "at", "", "rehearse as if it were this `time` (RFC 3339)")
+	r.cut.register(c)
 	c.Flags().StringSliceVar(&r.allow, "allow", nil, "apply the steps of this `plugin` too, for real and on this machine")
 	c.Flags().StringVar(&r.layout, "layout", "", "copy the layout in a `file`, instead of this machine's")
 	c.Flags().StringVar(&r.save, "save-layout", "", "save the layout in a `file`, or - for standard output, and execute nothing")
@@ -224,10 +233,20 @@ func (a *app) rehearse(parent context.Context, o *rehearsal, arg string) (err er
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
 	set.Unmounted = o.unmounted
+	p := &performance{app: a, session: s, tree: tree, set: set, setting: where, program: program, inputs: inputs, withhold: o.withhold, between: meddle}
+	if o.cut.power {
+		result, code, err := p.cutPower(s.ctx, o.cut)
+		if err != nil {
+			return err
+		}
+		if code, err = p.write(result, code); err != nil || code == exitOK {
+			return err
+		}
+		return exit(code, nil)
+	}
 	if err := set.Show(tree, mountOptions); err != nil {
 		return exit(exitFailed, err)
 	}
-	p := &performance{app: a, session: s, tree: tree, set: set, setting: where, program: program, inputs: inputs, withhold: o.withhold, between: meddle}
 	code, err := p.perform(o)
 	if err == nil && (o.keep || o.shell) {
 		err = p.after(o)
@@ -251,7 +270,15 @@ func (a *app) build(s *session, o *rehearsal, p *check.Program, inputs map[strin
 		return nil, nil, err
 	}
 	folder := imageFolder()
-	if err := sandbox.Leave(folder); err != nil {
+	stay := []string{folder}
+	if o.cut.keep != "" {
+		keep, err := filepath.Abs(o.cut.keep)
+		if err != nil {
+			return nil, nil, exit(exitFailed, err)
+		}
+		stay = append(stay, keep)
+	}
+	if err := sandbox.Leave(stay...); err != nil {
 		return nil, nil, exit(exitFailed, err)
 	}
 	if err := enough(folder, where.layout); err != nil {
@@ -266,8 +293,8 @@ func (a *app) build(s *session, o *rehearsal, p *check.Program, inputs map[strin
 
 // perform rehearses, and writes what that has shown.
 func (p *performance) perform(o *rehearsal) (code int, err error) {
-	options := p.reportOptions(p.program.Secrets(p.inputs))
 	if o.days > 0 {
+		options := p.reportOptions(p.program.Secrets(p.inputs))
 		every, err := o.interval()
 		if err != nil {
 			return 0, err
@@ -299,14 +326,19 @@ func (p *performance) perform(o *rehearsal) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	return p.write(result, code)
+}
+
+// write writes what a rehearsal has shown; the exit code is that of the run or worse.
+func (p *performance) write(result *rehearse.Result, code int) (int, error) {
 	write := report.Rehearsal
 	if p.json {
 		write = report.RehearsalJSON
 	}
-	if err := write(options, result); err != nil {
+	if err := write(p.reportOptions(p.program.Secrets(p.inputs)), result); err != nil {
 		return 0, exit(exitFailed, fmt.Errorf("cannot write the rehearsal: %w", err))
 	}
-	if len(result.Differences) > 0 {
+	if len(result.Differences) > 0 || result.PowerCut != nil && result.PowerCut.Failed > 0 {
 		code = max(code, exitFailed)
 	}
 	return code, nil
@@ -331,6 +363,8 @@ type performance struct {
 	inputs   map[string]any
 	withhold func(plugin, action string) string
 	between  func(*performance) // of tests: is called when plan and first look are done
+	emit     func(engine.Event) // of the run; nil: nobody listens
+	run      *engine.Report     // that rehearse has made
 }
 
 // meddle is what a test does to the copies between plan and run; nil: nothing.
@@ -381,12 +415,13 @@ func (p *performance) rehearse(ctx context.Context) (*rehearse.Result, int, erro
 	if p.between != nil {
 		p.between(p)
 	}
-	job.Mode, job.Withhold = engine.ModeRun, p.withhold
+	job.Mode, job.Withhold, job.Emit = engine.ModeRun, p.withhold, p.emit
 	run := r.Execute(ctx, p.program, job)
 	_, after, err := p.set.Look(p.session.last)
 	if err != nil {
 		return nil, 0, exit(exitFailed, fmt.Errorf("cannot look at the copy: %w", err))
 	}
+	p.run = run
 	result := rehearse.Compare(plan, run, before, after)
 	for i, c := range p.set.Copies {
 		result.Copies = append(result.Copies, copyOf(p.setting.names[i], c, layouts[i]))

@@ -27,6 +27,9 @@ func beCoppice() int {
 	if os.Getenv(troubleEnv) != "" {
 		builtins = append(builtins, builtin{"trouble", trouble})
 	}
+	if os.Getenv(brokenEnv) != "" {
+		builtins, held["broken"] = append(builtins, builtin{"broken", broken}), true
+	}
 	code := checkedMain(os.Args)
 	if file := os.Getenv(peakEnv); file != "" && len(os.Args) > 1 && os.Args[1] != "plugin" {
 		_ = os.WriteFile(file, []byte(peak()), 0o600)

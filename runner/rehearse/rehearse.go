@@ -29,6 +29,7 @@ type Result struct {
 	Seen        Seen             `json:"seen"`        // what has changed on the copies
 	Differences []Difference     `json:"differences"` // between any two of them; none: it happened as planned
 	Notes       []string         `json:"notes"`       // where the copies are not like the originals
+	PowerCut    *PowerCut        `json:"power_cut,omitempty"`
 }
 
 // Copy is a filesystem and what it is a copy of.
@@ -82,4 +83,32 @@ type Difference struct {
 type Thing struct {
 	Resource   sdk.Resource
 	Attributes map[string]any // as in the After of changes: only those that can be seen
+}
+
+// PowerCut is what a rehearsal with power cuts has shown.
+type PowerCut struct {
+	Seed       uint64    `json:"seed"`       // of all that was left to chance
+	Writes     int       `json:"writes"`     // recorded, of all disks together
+	Flushes    int       `json:"flushes"`    // recorded
+	Boundaries int       `json:"boundaries"` // moments for a cut that differ
+	Chosen     int       `json:"chosen"`     // of them, cut at with all that was written before on the disk
+	Subsets    int       `json:"subsets"`    // states in which only some of what was not flushed is on the disk
+	Tried      int       `json:"tried"`      // states in all; fewer than chosen where it was stopped
+	Failed     int       `json:"failed"`     // of them
+	Failures   []Failure `json:"failures"`   // the first ones
+}
+
+// Failure is a state after a power cut in which something is as it must not be.
+type Failure struct {
+	Cut        string      `json:"cut"`             // as --cut takes it: boundary, or boundary:seed
+	Where      string      `json:"where,omitempty"` // what the run was doing
+	Violations []Violation `json:"violations"`
+	Images     []string    `json:"images,omitempty"` // where the state is kept
+}
+
+// Violation is something that must not be after a power cut.
+type Violation struct {
+	Rule     string       `json:"rule"` // mount, check, kept, gap, whole, durable, order, rerun, convergence
+	Resource sdk.Resource `json:"resource,omitzero"`
+	Text     string       `json:"text"` // in one line
 }

@@ -202,4 +202,46 @@ func (s *rehearsal) foot(p *page) {
 	default:
 		p.wrap(line{}.add(green, "✓ "), bold, "It happened as planned.")
 	}
+	if s.PowerCut != nil {
+		s.powerCut(p, s.PowerCut)
+	}
 }
+
+// powerCut says what cuts would have left.
+func (s *rehearsal) powerCut(p *page, c *rehearse.PowerCut) {
+	p.blank()
+	p.wrap(line{}, plain, fmt.Sprintf("%s and %s were recorded. The power was cut in %s: behind %d of %s, and with %s of which only some of what was not flushed is on the disk (seed %d).",
+		Count(c.Writes, "write"), Count(c.Flushes, "flush"), Count(c.Tried, "state"), c.Chosen, Count(c.Boundaries, "boundary"), Count(c.Subsets, "state"), c.Seed))
+	for _, f := range c.Failures {
+		where := ""
+		if f.Where != "" {
+			where = ", " + s.clean(f.Where)
+		}
+		p.wrap(line{}.add(red, "✗ "), bold, fmt.Sprintf("Cut %s%s:", f.Cut, where))
+		for i, v := range f.Violations {
+			if i == shownViolations && !s.Verbose {
+				p.wrap(line{}.pad(4), dim, fmt.Sprintf("%s %d more  (--verbose shows all)", ellipsis, len(f.Violations)-i))
+				break
+			}
+			p.wrap(line{}.pad(4).add(red, v.Rule+": "), plain, s.clean(v.Text))
+		}
+		for _, image := range f.Images {
+			p.wrap(line{}.pad(4), dim, "kept: "+s.clean(image))
+		}
+	}
+	switch stopped := c.Tried < c.Chosen+c.Subsets; {
+	case c.Failed > 0:
+		if more := c.Failed - len(c.Failures); more > 0 {
+			p.wrap(line{}, dim, fmt.Sprintf("%s %s more", ellipsis, Count(more, "state")))
+		}
+		p.wrap(line{}.add(red, "✗ "), bold, fmt.Sprintf("It does not survive power cuts: %d of %s failed.", c.Failed, Count(c.Tried, "state")))
+		p.wrap(line{}, dim, fmt.Sprintf("Try one alone: the same command with --cut %s", c.Failures[0].Cut))
+	case stopped:
+		p.wrap(line{}.add(yellow, "⚠ "), bold, fmt.Sprintf("It was stopped: %d of %s were tried.", c.Tried, Count(c.Chosen+c.Subsets, "state")))
+	default:
+		p.wrap(line{}.add(green, "✓ "), bold, "It survives power cuts: each of them can be mounted, has lost nothing, and the next run ends as it should.")
+	}
+}
+
+// shownViolations are those of one state.
+const shownViolations = 5

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,11 +64,16 @@ func replay(t *testing.T, most int, inputs rig.Inputs, before func(*testRig), fi
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	base, tape := filepath.Join(dir, "base"), filepath.Join(dir, "tape")
-	if err := cutdisk.Copy(base, r.FS.Image[0]); err != nil {
+	base, tape := unnamed(t, dir), unnamed(t, dir)
+	image, err := os.OpenFile(r.FS.Image[0], os.O_RDWR, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
-	recording, err := cutdisk.Record(server(), tape, 1<<30, r.FS.Image[0])
+	defer image.Close()
+	if err := cutdisk.Copy(base, image); err != nil {
+		t.Fatal(err)
+	}
+	recording, err := cutdisk.Record(server(), tape, 1<<30, image)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,11 +82,10 @@ func replay(t *testing.T, most int, inputs rig.Inputs, before func(*testRig), fi
 	if err := recording.End(); err != nil {
 		t.Fatal(err)
 	}
-	recorded, err := cutdisk.OpenTape(tape)
+	recorded, err := cutdisk.ReadTape(tape)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer recorded.Close()
 	cuts := recorded.Cuts(cutdisk.Sample{Most: most, Subset: 10, Seed: 1})
 	t.Logf("%d of %d boundaries, and %d states in which a part of the cache was written", cuts.Chosen, cuts.Boundaries, cuts.Subsets)
 	replaying, err := cutdisk.Replay(server(), tape, dir, base)
@@ -99,6 +102,17 @@ func replay(t *testing.T, most int, inputs rig.Inputs, before func(*testRig), fi
 			return
 		}
 	}
+}
+
+// unnamed makes a file that is gone with the test.
+func unnamed(t *testing.T, dir string) *os.File {
+	t.Helper()
+	f, err := cutdisk.TempFile(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // recorded rolls back on a disk that is recorded, and returns all marks that there are.

@@ -30,11 +30,12 @@ type Recording struct{ *Server }
 // Replaying is a Server whose disks are those of a Platter.
 type Replaying struct{ *Server }
 
-// Record starts a process that serves a Recorder of these images. The command, not yet started, is one that calls Serve
+// Record starts a process that serves a Recorder of these images, with its tape in an empty file. The files stay the
+// caller's. The command, not yet started, is one that calls Serve
 // and ends; its ExtraFiles are set here. It gets mounts of its own, which are those of now: what is mounted now can't be
 // unmounted for good while it lives. The caller calls Close.
-func Record(command *exec.Cmd, tape string, limit int64, images ...string) (*Recording, error) {
-	s, err := start(command, job{Images: images, Tape: tape, Limit: limit})
+func Record(command *exec.Cmd, tape *os.File, limit int64, images ...*os.File) (*Recording, error) {
+	s, err := start(command, job{Disks: len(images), Limit: limit}, tape, images)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +44,8 @@ func Record(command *exec.Cmd, tape string, limit int64, images ...string) (*Rec
 
 // Replay starts a process that serves a Platter of the tape, from the images as they were at its start. The folder takes
 // its files. The command is as for Record. The caller calls Close.
-func Replay(command *exec.Cmd, tape, dir string, base ...string) (*Replaying, error) {
-	s, err := start(command, job{Images: base, Tape: tape, Dir: dir})
+func Replay(command *exec.Cmd, tape *os.File, dir string, base ...*os.File) (*Replaying, error) {
+	s, err := start(command, job{Disks: len(base), Dir: dir}, tape, base)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (s *Server) Disk(index int) *os.File { return s.files[index] }
 // PID is the server's process.
 func (s *Server) PID() int { return s.command.Process.Pid }
 
-func start(command *exec.Cmd, j job) (_ *Server, err error) {
+func start(command *exec.Cmd, j job, tape *os.File, images []*os.File) (_ *Server, err error) {
 	s := &Server{command: command}
 	defer func() {
 		if err != nil {
@@ -82,26 +83,28 @@ func start(command *exec.Cmd, j job) (_ *Server, err error) {
 		return nil, err
 	}
 	s.control = os.NewFile(uintptr(pair[0]), "control")
-	theirs := []*os.File{os.NewFile(uintptr(pair[1]), "control")}
+	socket := os.NewFile(uintptr(pair[1]), "control")
+	theirs := []*os.File{socket}
+	handed := []*os.File{socket, tape}
 	// Our ends of theirs have to go whatever happens: an end of /dev/fuse that is open keeps its disk waiting.
 	defer func() {
 		for _, f := range theirs {
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	for range j.Images {
+	for range images {
 		kernel, err := openKernel()
 		if err != nil {
 			return nil, err
 		}
-		theirs = append(theirs, kernel)
+		theirs, handed = append(theirs, kernel), append(handed, kernel)
 		m, err := mountFile(kernel)
 		if err != nil {
 			return nil, err
 		}
 		s.mounts = append(s.mounts, m)
 	}
-	command.ExtraFiles = theirs
+	command.ExtraFiles = append(handed, images...)
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{}
 	}

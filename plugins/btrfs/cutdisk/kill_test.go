@@ -28,7 +28,15 @@ func victim(image, dir string) error {
 	if err := os.Mkdir(mount, 0o700); err != nil {
 		return err
 	}
-	r, err := cutdisk.Record(server(), filepath.Join(dir, "tape"), 1<<40, image)
+	disk, err := os.OpenFile(image, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	tape, err := cutdisk.TempFile(dir)
+	if err != nil {
+		return err
+	}
+	r, err := cutdisk.Record(server(), tape, 1<<40, disk)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,16 @@
 package cutdisk
 
-import "os"
+import (
+	"math/bits"
+	"os"
+)
 
 // layer is a disk that starts as another file's content and keeps what is written to it apart, in a scratch file, so
 // that starting anew costs nothing.
 type layer struct {
 	under   *os.File // never written to through the layer
 	scratch *os.File // sparse, as large as under
-	present map[int64]bool
+	present blocks
 	size    int64
 }
 
@@ -15,7 +18,7 @@ func newLayer(under *os.File, size int64, scratch *os.File) (*layer, error) {
 	if err := scratch.Truncate(size); err != nil {
 		return nil, err
 	}
-	return &layer{under, scratch, map[int64]bool{}, size}, nil
+	return &layer{under, scratch, newBlocks(size / Block), size}, nil
 }
 
 // reset forgets what was written.
@@ -45,11 +48,8 @@ func (l *layer) ReadAt(p []byte, at int64) error {
 
 // run is the file that has the content at an offset, and for how many of the bytes that is so.
 func (l *layer) run(at, length int64) (*os.File, int64) {
-	own := l.present[at/Block]
-	end := (at/Block + 1) * Block
-	for end < at+length && l.present[end/Block] == own {
-		end += Block
-	}
+	own := l.present.has(at / Block)
+	end := l.present.next(at/Block, l.size/Block, !own) * Block
 	if own {
 		return l.scratch, min(end, at+length) - at
 	}
@@ -85,7 +85,7 @@ func (l *layer) fill(at, length int64) error {
 		edges = append(edges, last)
 	}
 	for _, b := range edges {
-		if l.present[b] {
+		if l.present.has(b) {
 			continue
 		}
 		data := make([]byte, Block)
@@ -96,8 +96,37 @@ func (l *layer) fill(at, length int64) error {
 			return err
 		}
 	}
-	for b := first; b <= last; b++ {
-		l.present[b] = true
-	}
+	l.present.add(first, last+1)
 	return nil
+}
+
+// blocks are a set of blocks: a bit for each, since a disk is cleared in large pieces.
+type blocks []uint64
+
+func newBlocks(n int64) blocks { return make(blocks, (n+63)/64) }
+
+func (b blocks) has(n int64) bool { return b[n/64]>>(n%64)&1 == 1 }
+
+// add adds those from one up to, but without, another.
+func (b blocks) add(from, to int64) {
+	for from < to {
+		end := min((from/64+1)*64, to)
+		b[from/64] |= (^uint64(0) >> (64 - (end - from))) << (from % 64)
+		from = end
+	}
+}
+
+// next is the first block from one on that is in the set, or is not; n where there is none.
+func (b blocks) next(from, n int64, in bool) int64 {
+	for from < n {
+		word := b[from/64] >> (from % 64)
+		if !in {
+			word = ^word
+		}
+		if skip := int64(bits.TrailingZeros64(word)); skip < 64-from%64 {
+			return min(from+skip, n)
+		}
+		from = (from/64 + 1) * 64
+	}
+	return n
 }

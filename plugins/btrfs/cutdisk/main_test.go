@@ -47,6 +47,15 @@ func fuse(t *testing.T) {
 	}
 }
 
+// file opens a file, or makes it.
+func file(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	must(t, err)
+	closing(t, f)
+	return f
+}
+
 func closing(t *testing.T, c interface{ Close() error }) {
 	t.Helper()
 	t.Cleanup(func() {

@@ -6,7 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"slices"
 )
 
 // Cut is a moment at which the power goes, and what the disks made of their caches then.
@@ -26,18 +26,18 @@ func (c Cut) String() string {
 // from the beginning. What is written to a state stays in it until the next is made.
 type Platter struct {
 	tape    *Tape
-	base    []string
+	base    []*os.File
 	dir     string // holds what it writes
 	flushed []*os.File
 	next    []int // of each disk: the first record that is not in flushed
 	states  []*layer
-	files   []*os.File // all, to be closed
+	scratch []*os.File
 }
 
 // NewPlatter makes the disks of a tape, from the images as they were when it began. They are not written to. The folder,
-// which must exist, takes its files: as much as the base images, and what is written. They have no name in it for long. The
-// caller calls Close.
-func NewPlatter(t *Tape, dir string, base ...string) (_ *Platter, err error) {
+// which must exist, takes its files, which have no names: as much as the base images, and what is written. The caller calls
+// Close; tape and images stay the caller's.
+func NewPlatter(t *Tape, dir string, base ...*os.File) (_ *Platter, err error) {
 	if len(base) < t.disks {
 		return nil, fmt.Errorf("the tape has %d disks, and there are images of %d", t.disks, len(base))
 	}
@@ -51,15 +51,16 @@ func NewPlatter(t *Tape, dir string, base ...string) (_ *Platter, err error) {
 		if err := p.rewind(i); err != nil {
 			return nil, err
 		}
-		scratch, err := p.file()
+		scratch, err := TempFile(dir)
 		if err != nil {
 			return nil, err
 		}
-		info, err := p.flushed[i].Stat()
+		p.scratch = append(p.scratch, scratch)
+		size, err := sizeOf(base[i])
 		if err != nil {
 			return nil, err
 		}
-		state, err := newLayer(p.flushed[i], info.Size(), scratch)
+		state, err := newLayer(p.flushed[i], size, scratch)
 		if err != nil {
 			return nil, err
 		}
@@ -71,10 +72,12 @@ func NewPlatter(t *Tape, dir string, base ...string) (_ *Platter, err error) {
 // Close lets go of everything.
 func (p *Platter) Close() error {
 	var errs []error
-	for _, f := range p.files {
-		errs = append(errs, f.Close())
+	for _, f := range slices.Concat(p.flushed, p.scratch) {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
 	}
-	p.files = nil
+	p.flushed, p.scratch = nil, nil
 	return errors.Join(errs...)
 }
 
@@ -82,46 +85,23 @@ func (p *Platter) Close() error {
 // Cut it is as it was when the tape began.
 func (p *Platter) Disk(index int) Device { return p.states[index] }
 
-// file makes a file without a name.
-func (p *Platter) file() (*os.File, error) {
-	f, err := os.CreateTemp(p.dir, "platter-")
-	if err != nil {
-		return nil, err
-	}
-	p.files = append(p.files, f)
-	return f, os.Remove(f.Name())
-}
-
 // rewind starts a disk from its base image.
 func (p *Platter) rewind(disk int) error {
-	path := filepath.Join(p.dir, fmt.Sprintf("flushed-%d", disk))
-	if err := Copy(path, p.base[disk]); err != nil {
+	f, err := TempFile(p.dir)
+	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err := errors.Join(err, os.Remove(path)); err != nil {
-		return err
+	if err := Copy(f, p.base[disk]); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	if old := p.flushed[disk]; old != nil {
-		old.Close()
-		p.files[p.position(old)] = f
-	} else {
-		p.files = append(p.files, f)
+		err = old.Close()
 	}
 	p.flushed[disk], p.next[disk] = f, 0
 	if disk < len(p.states) {
 		p.states[disk].under = f
 	}
-	return nil
-}
-
-func (p *Platter) position(f *os.File) int {
-	for i, g := range p.files {
-		if f == g {
-			return i
-		}
-	}
-	panic("cutdisk: a file that is not known")
+	return err
 }
 
 // Cut makes the state after a cut. An error leaves the disks in no state.
@@ -285,14 +265,24 @@ func (p *Platter) Save(disk int, path string) (err error) {
 	}); err != nil {
 		return err
 	}
-	data := make([]byte, Block)
-	for b := range s.present {
-		if _, err := s.scratch.ReadAt(data, b*Block); err != nil {
+	n := s.size / Block
+	for from := s.present.next(0, n, true); from < n; {
+		to := s.present.next(from, n, false)
+		if err := punch(out, from*Block, (to-from)*Block); err != nil {
 			return err
 		}
-		if _, err := out.WriteAt(data, b*Block); err != nil {
-			return err
-		}
+		from = s.present.next(to, n, true)
 	}
-	return nil
+	return eachExtent(s.scratch, func(at, length int64) error {
+		// Not all that is no hole is the layer's: file systems round.
+		for from := s.present.next(at/Block, n, true); from*Block < at+length; {
+			to := s.present.next(from, n, false)
+			start, end := max(at, from*Block), min(at+length, to*Block)
+			if _, err := io.Copy(io.NewOffsetWriter(out, start), io.NewSectionReader(s.scratch, start, end-start)); err != nil {
+				return err
+			}
+			from = s.present.next(to, n, true)
+		}
+		return nil
+	})
 }

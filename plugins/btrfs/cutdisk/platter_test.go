@@ -81,16 +81,17 @@ func recorded(t *testing.T, seed uint64) (tape string, base []string, after [][]
 	random := rand.New(rand.NewPCG(seed, 1))
 	dir := t.TempDir()
 	base, contents := images(t, random, dir, 2)
-	var live []string
+	var live []*os.File
 	for _, b := range base {
-		live = append(live, b+".live")
-		must(t, cutdisk.Copy(b+".live", b))
+		image := file(t, b+".live")
+		live = append(live, image)
+		must(t, cutdisk.Copy(image, file(t, b)))
 	}
 	tape = filepath.Join(dir, "tape")
-	r, err := cutdisk.NewRecorder(tape, 1<<30, live...)
+	r, err := cutdisk.NewRecorder(file(t, tape), 1<<30, live...)
 	must(t, err)
 	after = scribble(t, random, r, contents)
-	must(t, r.Close())
+	must(t, r.Err())
 	for i, b := range base {
 		now, err := os.ReadFile(b)
 		must(t, err)
@@ -102,10 +103,13 @@ func recorded(t *testing.T, seed uint64) (tape string, base []string, after [][]
 }
 
 func platter(t *testing.T, tape string, base []string) (*cutdisk.Tape, *cutdisk.Platter) {
-	read, err := cutdisk.OpenTape(tape)
+	read, err := cutdisk.ReadTape(file(t, tape))
 	must(t, err)
-	closing(t, read)
-	p, err := cutdisk.NewPlatter(read, t.TempDir(), base...)
+	var images []*os.File
+	for _, b := range base {
+		images = append(images, file(t, b))
+	}
+	p, err := cutdisk.NewPlatter(read, t.TempDir(), images...)
 	must(t, err)
 	closing(t, p)
 	return read, p
@@ -208,9 +212,8 @@ func possible(t *testing.T, got []byte, after [][][]byte, boundary, disk, flushe
 
 func TestCutsAreChosenBySeed(t *testing.T) {
 	tape, _, _ := recorded(t, 1)
-	read, err := cutdisk.OpenTape(tape)
+	read, err := cutdisk.ReadTape(file(t, tape))
 	must(t, err)
-	closing(t, read)
 	all := read.Cuts(cutdisk.Sample{})
 	count := read.Count()
 	if all.Boundaries != 1+count.Writes+count.Clears || all.Chosen != all.Boundaries || all.Subsets != 0 {
@@ -245,7 +248,7 @@ func TestTornTape(t *testing.T) {
 	bad[0] = 77
 	path := filepath.Join(t.TempDir(), "bad")
 	must(t, os.WriteFile(path, bad, 0o600))
-	if _, err := cutdisk.OpenTape(path); err == nil {
+	if _, err := cutdisk.ReadTape(file(t, path)); err == nil {
 		t.Error("a tape with a record of no kind was read")
 	}
 }
@@ -254,12 +257,12 @@ func TestRecorderRefuses(t *testing.T) {
 	dir := t.TempDir()
 	odd := filepath.Join(dir, "odd")
 	must(t, os.WriteFile(odd, make([]byte, 4095), 0o600))
-	if _, err := cutdisk.NewRecorder(filepath.Join(dir, "tape"), 1<<20, odd); err == nil {
+	if _, err := cutdisk.NewRecorder(file(t, filepath.Join(dir, "tape")), 1<<20, file(t, odd)); err == nil {
 		t.Error("an image of 4095 bytes was taken")
 	}
 	even := filepath.Join(dir, "even")
 	must(t, os.WriteFile(even, make([]byte, 8192), 0o600))
-	r, err := cutdisk.NewRecorder(filepath.Join(dir, "tape2"), 5000, even)
+	r, err := cutdisk.NewRecorder(file(t, filepath.Join(dir, "tape2")), 5000, file(t, even))
 	must(t, err)
 	must(t, r.Disk(0).WriteAt(make([]byte, 4096), 0))
 	if err := r.Disk(0).WriteAt(make([]byte, 4096), 0); err == nil {
@@ -268,7 +271,7 @@ func TestRecorderRefuses(t *testing.T) {
 	if err := r.Disk(0).Flush(); err == nil {
 		t.Error("a flush after a failure succeeded")
 	}
-	if r.Close() == nil {
+	if r.Err() == nil {
 		t.Error("the tape is whole")
 	}
 }

@@ -1,7 +1,6 @@
 package cutdisk
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -18,23 +17,15 @@ type Recorder struct {
 	disks []*recorded
 }
 
-// NewRecorder makes an empty tape in a file, which must not exist, for disks whose content are the images. They are
-// written to as the disks are. A tape is at most limit bytes long: a write beyond that fails. The caller calls Close.
-func NewRecorder(tape string, limit int64, images ...string) (_ *Recorder, err error) {
+// NewRecorder begins a tape in an empty file, for disks whose content are the images. They are written to as the disks
+// are. A tape is at most limit bytes long: a write beyond that fails. The files stay the caller's.
+func NewRecorder(tape *os.File, limit int64, images ...*os.File) (*Recorder, error) {
 	if len(images) == 0 || len(images) > 255 {
 		return nil, fmt.Errorf("cannot record %d disks", len(images))
 	}
-	r := &Recorder{limit: limit}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.Close())
-		}
-	}()
-	if r.tape, err = os.OpenFile(tape, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
-		return nil, err
-	}
-	for i, path := range images {
-		image, size, err := openImage(path, os.O_RDWR)
+	r := &Recorder{tape: tape, limit: limit}
+	for i, image := range images {
+		size, err := sizeOf(image)
 		if err != nil {
 			return nil, err
 		}
@@ -43,19 +34,16 @@ func NewRecorder(tape string, limit int64, images ...string) (_ *Recorder, err e
 	return r, nil
 }
 
-func openImage(path string, flags int) (*os.File, int64, error) {
-	f, err := os.OpenFile(path, flags, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
+// sizeOf is the size of a file that can be a disk.
+func sizeOf(image *os.File) (int64, error) {
+	info, err := image.Stat()
 	if err == nil && (!info.Mode().IsRegular() || info.Size()%Block != 0) {
-		err = fmt.Errorf("cannot use %s as a disk: it must be a file of whole blocks of %d bytes", path, Block)
+		err = fmt.Errorf("cannot use %s as a disk: it must be a file of whole blocks of %d bytes", image.Name(), Block)
 	}
 	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
+		return 0, err
 	}
-	return f, info.Size(), nil
+	return info.Size(), nil
 }
 
 // Disk is the disk with that index.
@@ -71,22 +59,6 @@ func (r *Recorder) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.err
-}
-
-// Close ends the tape. The error is that of Err, if there is one.
-func (r *Recorder) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	err := r.err
-	if r.tape != nil {
-		err = errors.Join(err, r.tape.Close())
-		r.tape = nil
-	}
-	for _, d := range r.disks {
-		err = errors.Join(err, d.image.Close())
-	}
-	r.disks = nil
-	return err
 }
 
 // put writes a record, and then does what it is of.

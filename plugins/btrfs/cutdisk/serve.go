@@ -9,18 +9,18 @@ import (
 	"runtime/debug"
 )
 
-// What the server's process finds open: one end of a socket, then /dev/fuse once for each disk.
+// What the server's process finds open: one end of a socket, the tape, /dev/fuse once for each disk, and the images.
 const (
 	controlFd = 3
-	firstFd   = 4
+	tapeFd    = 4
+	firstFd   = 5
 )
 
 // job is the first message to the server: what it serves.
 type job struct {
-	Images []string // of a recording the disks; of a replay what they were at its start
-	Tape   string
-	Limit  int64  // of the tape; 0: it is there, and replayed
-	Dir    string // of a replay, for its files
+	Disks int
+	Limit int64  // of the tape; 0: it is there, and replayed
+	Dir   string // of a replay, for its files
 }
 
 // request is a later one. One field is set.
@@ -39,10 +39,7 @@ type save struct {
 type reply struct{ Error string }
 
 // disks are what the server serves: a Recorder or a Platter.
-type disks interface {
-	Disk(index int) Device
-	Close() error
-}
+type disks interface{ Disk(index int) Device }
 
 // Serve is the main of a serving process: Record and Replay start one. It returns when whoever started it is gone, and
 // its process must end at once then: that alone makes the kernel give up what still waits for its disks.
@@ -54,13 +51,13 @@ func Serve() error {
 	if err := in.Decode(&j); err != nil {
 		return fmt.Errorf("cannot serve disks: %w", err)
 	}
-	d, closing, err := j.open()
+	d, err := j.open()
 	if err != nil {
 		return errors.Join(err, out.Encode(reply{err.Error()}))
 	}
 	var gate gate
-	failed := make(chan error, len(j.Images))
-	for i := range j.Images {
+	failed := make(chan error, j.Disks)
+	for i := range j.Disks {
 		s := newFileSystem(os.NewFile(uintptr(firstFd+i), "/dev/fuse"), &gated{d.Disk(i), &gate})
 		go func() { failed <- s.serve() }()
 	}
@@ -81,7 +78,7 @@ func Serve() error {
 			return err
 		}
 		gate.Lock()
-		err := q.do(d, closing)
+		err := q.do(d)
 		gate.Unlock()
 		if err := out.Encode(reply{text(err)}); err != nil {
 			return err
@@ -96,26 +93,23 @@ func text(err error) string {
 	return err.Error()
 }
 
-func (j job) open() (disks, func() error, error) {
+func (j job) open() (disks, error) {
+	tape := os.NewFile(tapeFd, "tape")
+	var images []*os.File
+	for i := range j.Disks {
+		images = append(images, os.NewFile(uintptr(firstFd+j.Disks+i), fmt.Sprintf("disk %d", i)))
+	}
 	if j.Limit > 0 {
-		r, err := NewRecorder(j.Tape, j.Limit, j.Images...)
-		if err != nil {
-			return nil, nil, err
-		}
-		return r, r.Err, nil
+		return NewRecorder(tape, j.Limit, images...)
 	}
-	t, err := OpenTape(j.Tape)
+	t, err := ReadTape(tape)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	p, err := NewPlatter(t, j.Dir, j.Images...)
-	if err != nil {
-		return nil, nil, err
-	}
-	return p, func() error { return nil }, nil
+	return NewPlatter(t, j.Dir, images...)
 }
 
-func (q request) do(d disks, end func() error) error {
+func (q request) do(d disks) error {
 	recorder, recording := d.(*Recorder)
 	platter, replaying := d.(*Platter)
 	switch {
@@ -125,8 +119,8 @@ func (q request) do(d disks, end func() error) error {
 		return platter.Cut(*q.Cut)
 	case q.Save != nil && replaying:
 		return platter.Save(q.Save.Disk, q.Save.Path)
-	case q.End:
-		return end()
+	case q.End && recording:
+		return recorder.Err()
 	}
 	return errors.New("not a request that is served")
 }

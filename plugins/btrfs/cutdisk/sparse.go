@@ -9,24 +9,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Copy copies an image to a new file, and leaves its holes what they are. Where the file system can share data between
+// TempFile makes a file without a name in a folder: it is gone with the last process that has it open.
+func TempFile(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), dir+"/(unnamed)"), nil
+	}
+	if err != unix.EOPNOTSUPP && err != unix.EISDIR { // not every file system has files without a name
+		return nil, fmt.Errorf("cannot make a file in %s: %w", dir, err)
+	}
+	f, err := os.CreateTemp(dir, "coppice-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Copy copies an image to an empty file, and leaves its holes what they are. Where the file system can share data between
 // files, that is what happens.
-func Copy(to, from string) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("cannot copy %s to %s: %w", from, to, err)
-		}
-	}()
-	in, size, err := openImage(from, os.O_RDONLY)
+func Copy(to, from *os.File) error {
+	err := copySparse(to, from)
+	if err != nil {
+		err = fmt.Errorf("cannot copy an image: %w", err)
+	}
+	return err
+}
+
+func copySparse(out, in *os.File) error {
+	size, err := sizeOf(in)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
 	if unix.IoctlFileClone(int(out.Fd()), int(in.Fd())) == nil {
 		return nil
 	}

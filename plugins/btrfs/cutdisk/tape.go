@@ -62,29 +62,22 @@ type Tape struct {
 	disks   int
 }
 
-// OpenTape opens the tape in a file. What a recorder that was killed had begun to write at its end is left out. The
-// caller calls Close.
-func OpenTape(path string) (*Tape, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
+// ReadTape reads the tape in a file, which stays the caller's and open. What a recorder that was killed had begun to write
+// at its end is left out.
+func ReadTape(f *os.File) (*Tape, error) {
 	t := &Tape{file: f}
 	if err := t.index(); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot read the tape %s: %w", path, err), f.Close())
+		return nil, fmt.Errorf("cannot read the tape %s: %w", f.Name(), err)
 	}
 	return t, nil
 }
-
-// Close lets go of the file.
-func (t *Tape) Close() error { return t.file.Close() }
 
 func (t *Tape) index() error {
 	info, err := t.file.Stat()
 	if err != nil {
 		return err
 	}
-	in := bufio.NewReaderSize(t.file, 1<<20)
+	in := bufio.NewReaderSize(io.NewSectionReader(t.file, 0, info.Size()), 1<<20)
 	head := make([]byte, headSize)
 	for at := int64(0); ; {
 		if _, err := io.ReadFull(in, head); err == io.EOF || err == io.ErrUnexpectedEOF {
