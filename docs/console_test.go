@@ -168,6 +168,7 @@ var differing = []struct {
 }{
 	{regexp.MustCompile(`\b\d{8}T\d{6}\.\d{3}Z\b`), "STAMP"},
 	{regexp.MustCompile(`\b\d{8}T\d{6}Z-[0-9a-f]{6}\b`), "RUN"},
+	{regexp.MustCompile(`\b\d{8}T\d{6}Z-[0-9a-f]{8}\b`), "BOOT"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z|[+-]\d\d:\d\d)?`), "TIME"},
 	{regexp.MustCompile(`\b((daily|weekly|monthly|quarterly|yearly|hourly) \d{4}[-\dWT]*(; )?)+`), "BUCKETS"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "DATE"},

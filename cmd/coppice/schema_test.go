@@ -195,6 +195,7 @@ func TestEveryFormat(t *testing.T) {
 		"run snapshot-rotation -i " + input, "plan snapshot-rotation -i " + input + " --out " + plan, "apply " + plan, "runs",
 		"runs show 2", "validate snapshot-rotation", "list", "show snapshot-rotation", "graph snapshot-rotation", "explain", "explain btrfs", "explain btrfs.prune",
 		"plugin list", "version", "simulate snapshot-rotation --days 2 -i " + input, "snapshots list -f " + fs.Mount, "snapshots diff root root -f " + fs.Mount,
+		"boot status -i " + input, "boot diff -i " + input, "rehearse snapshot-rotation -i " + input, "rehearse snapshot-rotation --days 2 -i " + input,
 	} {
 		words := strings.Fields(args)
 		if args == "runs show 2" { // two runs have ids that start so

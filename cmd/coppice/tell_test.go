@@ -99,7 +99,7 @@ func TestPlaybooksTellOfFailure(t *testing.T) {
 	// What each needs besides, to fail without touching this machine.
 	needs := map[string][]string{
 		"backup": {"-i", "target=/nowhere"}, "boot-cleanup": nil, "monthly-maintenance": nil, "performance-tuning": {"-i", "running=false", "-i", "drop_in="},
-		"restore-root": {"-i", "from=snapshots/root/1"}, "server-layout": nil, "snapshot-rotation": nil,
+		"quiesced-snapshot": {"-i", "subvolumes=root", "-i", "units="}, "restore-root": {"-i", "from=snapshots/root/1"}, "server-layout": nil, "snapshot-rotation": nil,
 	}
 	for _, name := range playbooks.Names() {
 		data, _ := playbooks.Read(name)
