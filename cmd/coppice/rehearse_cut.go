@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hbohlen/coppice/cmd/coppice/sandbox"
+	"github.com/hbohlen/coppice/plugins/btrfs/boot"
 	"github.com/hbohlen/coppice/plugins/btrfs/cutdisk"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
@@ -249,6 +251,7 @@ func (o *outages) reference(ctx context.Context) error {
 	again := *o.performance
 	again.setting, again.emit = &following, nil
 	o.again = &again
+	o.story.Numbers = []*regexp.Regexp{regexp.MustCompile(boot.ArchiveNumber)}
 	for _, t := range []time.Time{o.setting.instant, last} {
 		t = t.UTC().Truncate(time.Millisecond)
 		o.story.Stamps = append(o.story.Stamps, subvolume.StampOf(t), t.Format(time.RFC3339Nano), t.Format(time.RFC3339))

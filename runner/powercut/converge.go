@@ -69,6 +69,9 @@ func (s *Story) stampless(r sdk.Resource) key {
 }
 
 func (s *Story) plain(text string) string {
+	for _, pattern := range s.Numbers {
+		text = pattern.ReplaceAllLiteralString(text, "\x00")
+	}
 	for _, stamp := range s.Stamps {
 		text = strings.ReplaceAll(text, stamp, "\x00")
 	}

@@ -24,6 +24,8 @@
 package powercut
 
 import (
+	"regexp"
+
 	"github.com/hbohlen/coppice/runner/rehearse"
 	"github.com/hbohlen/coppice/sdk"
 )
@@ -35,6 +37,8 @@ type Story struct {
 	Made   []Made           // by it, in order
 	Then   []rehearse.Thing // after the run that follows
 	Stamps []string         // of both runs
+	// Numbers are patterns of texts in names that count as stamps too, whatever they are. They may be empty.
+	Numbers []*regexp.Regexp
 }
 
 // Made is a change that a run has made.
