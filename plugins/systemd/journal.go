@@ -11,6 +11,10 @@ import (
 	"github.com/hbohlen/coppice/sdk"
 )
 
+// early is how long before the time at which a unit has begun its first line can be in the journal: the manager takes that time
+// after it has started the unit's process.
+const early = 500 * time.Millisecond
+
 // shownLines is how many lines of a failed unit are logged.
 const shownLines = "10"
 
@@ -26,8 +30,9 @@ func lastLines(ctx context.Context, c *sdk.Call, u *Unit) {
 	_ = exec.CommandContext(ctx, program, "--sync").Run()
 	// By its name and the time: of lines of a process that is gone at once, the journal does not know the invocation.
 	args := []string{"--no-pager", "--quiet", "--output=cat", "--lines=" + shownLines, "--unit=" + u.ID}
-	if u.Began > 0 {
-		args = append(args, fmt.Sprintf("--since=@%d.%06d", u.Began/1_000_000, u.Began%1_000_000))
+	if u.Began > early.Microseconds() {
+		since := u.Began - early.Microseconds()
+		args = append(args, fmt.Sprintf("--since=@%d.%06d", since/1_000_000, since%1_000_000))
 	} else {
 		args = append(args, "--boot")
 	}
