@@ -1,13 +1,17 @@
 package sysctl
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
+)
 
 // A pair for real, and put back: how much may be promised is not looked at while vm.overcommit_memory is 0, so that nobody
 // on this machine notices.
 func TestPairForReal(t *testing.T) {
 	r := newRig(t)
 	if r.sysctl("vm.overcommit_memory") != "0" || r.sysctl("vm.overcommit_kbytes") != "0" {
-		t.Skip("skipped: this machine has other settings than the kernel's")
+		need.Missing(t, "sysctl", "needs the kernel's own settings of vm.overcommit_* and vm.dirty_*")
 	}
 	ratio := r.sysctl("vm.overcommit_ratio")
 	state := func() string { return r.sysctl("vm.overcommit_ratio") + " " + r.sysctl("vm.overcommit_kbytes") }

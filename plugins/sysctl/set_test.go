@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // What is set is what sysctl prints, for all kinds of values and names.
@@ -95,7 +97,7 @@ func TestSetRefused(t *testing.T) {
 func TestPairs(t *testing.T) {
 	r := newRig(t)
 	if r.sysctl("vm.dirty_bytes") != "0" || r.sysctl("vm.dirty_background_bytes") != "0" || r.sysctl("vm.overcommit_kbytes") != "0" {
-		t.Skip("skipped: this machine has other settings than the kernel's")
+		need.Missing(t, "sysctl", "needs the kernel's own settings of vm.overcommit_* and vm.dirty_*")
 	}
 	p := r.plan(r.request("set", inputs{"values": values{"vm.dirty_bytes": 1 << 28, "vm.dirty_ratio": 0, "vm.dirty_background_bytes": 1 << 29}}))
 	contains(t, told(p), `update vm.dirty_bytes: {"value":"0"} → {"value":"268435456"}`, `→ {"value":"0"} # setting vm.dirty_bytes sets it too`,

@@ -24,7 +24,7 @@ func copyTree(f *kernel.Filesystem, from kernel.UUID, at, to string) (kernel.Sub
 	var sealed []kernel.Subvolume
 	for _, n := range nested {
 		place := to + strings.TrimPrefix(n.Path, at)
-		if err := f.Remove(place); err != nil && !errors.Is(err, kernel.ErrNotFound) { // the stub that a snapshot has there
+		if err := f.Remove(place); err != nil && !errors.Is(err, kernel.ErrNotFound) { // the empty folder that a snapshot has there
 			return made, err
 		}
 		inner, err := f.Snapshot(kernel.SnapshotSpec{SourceUUID: n.UUID, DestDir: volume.ParentOf(place), Name: path.Base(place)})
