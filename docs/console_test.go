@@ -180,7 +180,7 @@ var differing = []struct {
 	{regexp.MustCompile(`, \d+s$`), ", DURATION"},
 	{regexp.MustCompile(`"duration_ns":\s*\d+`), "DURATION"},
 	{regexp.MustCompile(`\(\d+[dhms]( \d+[hms])*( old)?\)`), "(AGE)"},
-	{regexp.MustCompile(`\btransaction \(\d+\)`), "transaction (N)"},
+	{regexp.MustCompile(`\btransaction \(\d+\)(, at attempt \d+)?`), "transaction (N)"},
 	{regexp.MustCompile(`\b[\d.]+[KMG]?i?B free \(\d+ %\)`), "SIZE free"},
 	{regexp.MustCompile(`\b[\d.]+[KMGT]?i?B (checked in [\d.hms]+|discarded|reclaimed|unallocated|freed)`), "SIZE $1"},
 	{regexp.MustCompile(`\bchecked in [\d.hms]+`), "checked in DURATION"},

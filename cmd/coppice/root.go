@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,9 @@ func (a *app) main(args []string) int {
 	}
 	to := a.complaints(syslogError)
 	var code exitError
+	if errors.Is(err, syscall.EPIPE) { // whoever read the result has read enough, as head does
+		return exitFailed
+	}
 	if errors.As(err, &code) {
 		if code.err != nil {
 			fmt.Fprintf(to, "coppice: %s\n", text(code.err))
