@@ -1,6 +1,7 @@
 # Builds what a virtual machine starts from, in a mount namespace of its own: build.sh OUT DISK KERNEL PACKAGES MODULES.
 # OUT is an empty folder. It then holds vmlinuz, kernel (its version) and modules/ (those of MODULES and what they need, by name in
-# the order of loading). Debian goes into subvolume root of the btrfs that is mounted at DISK. All else vanishes with the namespace.
+# the order of loading), and root.tar. Debian goes into subvolume root of the btrfs that is mounted at DISK, and into that file. All else
+# vanishes with the namespace.
 set -eu
 out=$1 disk=$2 kernel=$3 packages=$4 modules=$5
 mount --make-rprivate /
@@ -59,6 +60,7 @@ done
 
 btrfs -q subvolume create "$disk/root"
 cp -a tree/. "$disk/root/"
+tar -C tree --numeric-owner -cf "$out/root.tar" .
 cd /
 umount "$out/work"
 rmdir "$out/work"

@@ -26,7 +26,8 @@ type Options struct {
 	Disk    string            // its first disk, which has the root: see NewDisk
 	Disks   []string          // raw images of more: /dev/vdb, …; written to
 	Payload map[string]string // name → file of the host's
-	Initrd  string            // file; "": the test's own, which mounts subvolume root of the first disk
+	Initrd  string            // file, see Overlay; "": the test's own, which mounts the root and brings the payload
+	Root    string            // parameters of the kernel that say where the root is; "": subvolume root of the first disk
 	Append  string            // more words for the kernel's command line
 	Memory  int               // MiB; 0: 512
 }
@@ -61,13 +62,19 @@ func NewDisk(t T, b Base) string {
 func Start(t T, o Options) *Machine {
 	t.Helper()
 	m := Boot(t, o)
+	m.Up()
+	return m
+}
+
+// Up waits until systemd has started all it starts.
+func (m *Machine) Up() {
+	m.t.Helper()
 	m.Await("root")
 	// The agent is there before the file systems are mounted.
 	if out, code := m.Run("systemctl", "is-system-running", "--wait"); strings.TrimSpace(out) != "running" || code != 0 {
 		units, _ := m.Run("systemctl", "--failed", "--no-legend", "--plain")
-		t.Fatalf("the machine is %s\n%s", strings.TrimSpace(out), units)
+		m.t.Fatalf("the machine is %s\n%s", strings.TrimSpace(out), units)
 	}
-	return m
 }
 
 // Boot starts a machine, and waits for nothing.
@@ -81,12 +88,15 @@ func start(t T, o Options, more ...string) *Machine {
 	Need(t)
 	if o.Initrd == "" {
 		o.Initrd = filepath.Join(t.TempDir(), "initrd")
-		if err := writeInitrd(o.Initrd, o.Base, Build(t, "github.com/hbohlen/coppice/cmd/coppice/vmtest/agent"), o.Payload); err != nil {
+		if err := writeInitrd(o.Initrd, o.Base, Build(t, agentPackage), o.Payload); err != nil {
 			t.Fatalf("cannot write an initrd: %v", err)
 		}
 	}
 	if o.Memory == 0 {
 		o.Memory = 512
+	}
+	if o.Root == "" {
+		o.Root = "root=/dev/vda rootfstype=btrfs rootflags=subvol=root"
 	}
 	dir, err := os.MkdirTemp("", "coppice-vm-") // the path of a socket is short
 	if err != nil {
@@ -100,7 +110,7 @@ func start(t T, o Options, more ...string) *Machine {
 		"-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,path=" + dir + "/agent,server=on,wait=off", "-device", "virtserialport,chardev=agent,name=" + wire.Port,
 		"-kernel", o.Base.Kernel, "-initrd", o.Initrd,
-		"-append", strings.TrimSpace("console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 root=/dev/vda rootfstype=btrfs rootflags=subvol=root rw " + o.Append)}
+		"-append", strings.TrimSpace("console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
 	for i, disk := range append([]string{o.Disk}, o.Disks...) {
 		format := "raw"
 		if strings.HasSuffix(disk, ".qcow2") {

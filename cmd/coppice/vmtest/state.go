@@ -1,6 +1,8 @@
 package vmtest
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -65,6 +67,23 @@ func Restore(t T, o Options, file string) *Machine {
 			t.Fatalf("the restored machine's agent does not answer")
 		}
 	}
+}
+
+// Go lets a machine go on that waits in its initrd for that, see wire.Hold, as one that was just switched on: even if another
+// was restored from the same state before.
+func (m *Machine) Go() {
+	m.t.Helper()
+	var random [80]byte
+	_, _ = rand.Read(random[:]) // never fails
+	id := random[64:]
+	boot := fmt.Sprintf("%x-%x-4%03x-%x-%x", id[:4], id[4:6], (int(id[6])<<8|int(id[7]))&0xfff, 0x8000|(int(id[8])<<8|int(id[9]))&0x3fff, id[10:])
+	m.Must("/"+wire.Payload+"/agent", "fresh", boot, hex.EncodeToString(random[:64]), fmt.Sprint(time.Now().Unix()))
+}
+
+// On lets a machine go on that waits in its initrd with the root not yet mounted, see Stay.
+func (m *Machine) On() {
+	m.t.Helper()
+	m.Must("touch", wire.On)
 }
 
 func quoted(text string) string {

@@ -22,3 +22,12 @@ type Answer struct {
 	Output []byte `json:"output,omitempty"`
 	Failed string `json:"failed,omitempty"` // why there is no exit code
 }
+
+// Hold is the word on the kernel's command line by which a real initrd waits for Go, before it looks for any disk; Stay is the one by which it waits
+// for On, before it mounts the root.
+const (
+	Hold = "coppice.test.hold"
+	Stay = "coppice.test.stay"
+	Go   = "/run/coppice-test-go"
+	On   = "/run/coppice-test-on"
+)
