@@ -30,6 +30,8 @@ type Options struct {
 	Root    string            // parameters of the kernel that say where the root is; "": subvolume root of the first disk
 	Append  string            // more words for the kernel's command line
 	Memory  int               // MiB; 0: 512
+	// StopOnError makes the machine stand still when a disk fails, as if time had stopped, see Stopped. Else it is told.
+	StopOnError bool
 }
 
 // Machine is a running machine. Run, Must and Console may be called concurrently.
@@ -111,12 +113,16 @@ func start(t T, o Options, more ...string) *Machine {
 		"-chardev", "socket,id=agent,path=" + dir + "/agent,server=on,wait=off", "-device", "virtserialport,chardev=agent,name=" + wire.Port,
 		"-kernel", o.Base.Kernel, "-initrd", o.Initrd,
 		"-append", strings.TrimSpace("console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
+	onError := "report"
+	if o.StopOnError {
+		onError = "stop"
+	}
 	for i, disk := range append([]string{o.Disk}, o.Disks...) {
 		format := "raw"
 		if strings.HasSuffix(disk, ".qcow2") {
 			format = "qcow2"
 		}
-		args = append(args, "-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=%s,cache=writeback,discard=unmap", i, disk, format),
+		args = append(args, "-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=%s,cache=writeback,discard=unmap,rerror=%s,werror=%s", i, disk, format, onError, onError),
 			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=disk%d", i, i))
 	}
 	c := exec.Command("qemu-system-x86_64", append(args, more...)...)

@@ -86,6 +86,12 @@ func (m *Machine) On() {
 	m.Must("touch", wire.On)
 }
 
+// Stopped reports whether the machine stands still because a disk has failed.
+func (m *Machine) Stopped() bool {
+	state, err := m.qmp(`{"execute":"query-status"}`)
+	return err == nil && strings.Contains(state, "io-error")
+}
+
 func quoted(text string) string {
 	data, _ := json.Marshal(text) // a string can be encoded
 	return string(data)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -60,23 +59,17 @@ func fresh(boot, seed, now string) error {
 
 // reseed gives the kernel entropy, and makes it use it at once, see random(4).
 func reseed(seed []byte) error {
+	if _, err := unix.Getrandom(make([]byte, 1), 0); err != nil { // waits until it has any at all
+		return err
+	}
 	f, err := os.OpenFile("/dev/urandom", os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	const addEntropy, reseedCRNG = 0x40085203, 0x5207 // RNDADDENTROPY and RNDRESEEDCRNG, linux/random.h
-	var pool struct {
-		bits, size int32
-		data       [64]byte
+	if _, err := f.Write(seed); err != nil {
+		return err
 	}
-	pool.size = int32(copy(pool.data[:], seed))
-	pool.bits = 8 * pool.size
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), addEntropy, uintptr(unsafe.Pointer(&pool))); errno != 0 {
-		return errno
-	}
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), reseedCRNG, 0); errno != 0 {
-		return errno
-	}
-	return nil
+	const reseedCRNG = 0x5207 // RNDRESEEDCRNG, linux/random.h
+	return unix.IoctlSetInt(int(f.Fd()), reseedCRNG, 0)
 }
