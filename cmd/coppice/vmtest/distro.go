@@ -33,13 +33,6 @@ const (
 	InitramfsTools Kind = "initramfs-tools"
 )
 
-// Hold and Stay are words on the kernel's command line: with Hold, an initrd with systemd waits for Machine.Go before it looks for any disk; with Stay
-// for Machine.On before it mounts the root.
-const (
-	Hold = wire.Hold
-	Stay = wire.Stay
-)
-
 // File is a file that comes into an initrd, or into the tree that one is built from. One of From, Link and Content says what it is.
 type File struct {
 	Path       string // absolute
@@ -52,7 +45,7 @@ type File struct {
 // stageScript is what an initramfs-tools initrd does before it leaves.
 const stageScript = "#!/bin/sh\n[ \"$1\" != prereqs ] || exit 0\n/" + wire.Payload + "/agent stage\n"
 
-// units are the agent's in an initrd with systemd. hold and stay wait where their words on the command line say it.
+// units are the agent's in an initrd with systemd.
 var units = map[string]string{
 	"stage": `[Unit]
 DefaultDependencies=no
@@ -73,17 +66,6 @@ Before=initrd-switch-root.target initrd-cleanup.service shutdown.target
 [Service]
 ExecStart=/` + wire.Payload + `/agent
 TimeoutStopSec=1s
-`,
-	"hold": `[Unit]
-DefaultDependencies=no
-ConditionKernelCommandLine=` + wire.Hold + `
-After=systemd-modules-load.service coppice-test-stage.service coppice-test-initrd.service
-Before=systemd-udev-trigger.service
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/` + wire.Payload + `/agent await ` + wire.Go + `
 `,
 	"stay": `[Unit]
 DefaultDependencies=no
@@ -213,7 +195,7 @@ func overlay(out, image, agent string, files []File) error {
 	w := newCpio(to)
 	w.payload(agent, nil)
 	const dir = "usr/lib/systemd/system/"
-	for _, name := range []string{"stage", "initrd", "hold", "stay"} {
+	for _, name := range []string{"stage", "initrd", "stay"} {
 		unit := "coppice-test-" + name + ".service"
 		w.text(dir+unit, syscall.S_IFREG|0o644, units[name])
 		target := "sysinit.target.wants/"

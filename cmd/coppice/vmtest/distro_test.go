@@ -25,9 +25,9 @@ func TestInitrds(t *testing.T) {
 				m.Cut()
 				return
 			}
-			o.Append = vmtest.Hold
+			o.Hold = true
 			m := vmtest.Boot(t, o)
-			m.Await("initrd")
+			m.AwaitHold()
 			if out := m.Must("cat", "/etc/hello"); out != "hello" {
 				t.Errorf("%q", out)
 			}

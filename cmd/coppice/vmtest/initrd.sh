@@ -24,9 +24,8 @@ systemd)
 	;;
 dracut)
 	# No host-only image: the machine that it is for is another one.
-	chroot "$work" dracut --force --quiet --no-hostonly --no-hostonly-cmdline --no-early-microcode --no-compress \
-		--modules "base systemd systemd-initrd dracut-systemd systemd-udevd systemd-journald systemd-modules-load systemd-sysctl udev-rules kernel-modules btrfs rootfs-block fs-lib shutdown" \
-		--drivers "$modules" --kver "$version" /initrd.img "$version"
+	chroot "$work" dracut --force --quiet --no-hostonly --no-hostonly-cmdline --no-early-microcode --no-compress --drivers "$modules" --kver "$version" \
+		/initrd.img "$version"
 	;;
 initramfs-tools)
 	sed -i 's/^MODULES=.*/MODULES=list/' "$work/etc/initramfs-tools/initramfs.conf"

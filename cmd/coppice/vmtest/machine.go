@@ -29,7 +29,9 @@ type Options struct {
 	Initrd  string            // file, see Overlay; "": the test's own, which mounts the root and brings the payload
 	Root    string            // parameters of the kernel that say where the root is; "": subvolume root of the first disk
 	Append  string            // more words for the kernel's command line
-	Memory  int               // MiB; 0: 512
+	// Hold makes an initrd of Kind Systemd wait for Machine.Go before it has found any disk; Stay for Machine.On before it mounts the root.
+	Hold, Stay bool
+	Memory     int // MiB; 0: 512
 	// StopOnError makes the machine stand still when a disk fails, as if time had stopped, see Stopped. Else it is told.
 	StopOnError bool
 }
@@ -47,6 +49,7 @@ type Machine struct {
 	next    int64
 	waiting map[int64]chan wire.Answer
 	greeted chan string
+	where   string // of the last greeting, of those that were awaited
 }
 
 // NewDisk makes a disk that is as the base's, and is gone with the test.
@@ -97,6 +100,12 @@ func start(t T, o Options, more ...string) *Machine {
 	if o.Memory == 0 {
 		o.Memory = 512
 	}
+	if o.Hold { // the driver of disks is loaded when somebody asks for it by its name
+		o.Append += " " + wire.Hold + " modprobe.blacklist=virtio_blk"
+	}
+	if o.Stay {
+		o.Append += " " + wire.Stay
+	}
 	if o.Root == "" {
 		o.Root = "root=/dev/vda rootfstype=btrfs rootflags=subvol=root"
 	}
@@ -112,7 +121,8 @@ func start(t T, o Options, more ...string) *Machine {
 		"-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,path=" + dir + "/agent,server=on,wait=off", "-device", "virtserialport,chardev=agent,name=" + wire.Port,
 		"-kernel", o.Base.Kernel, "-initrd", o.Initrd,
-		"-append", strings.TrimSpace("console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
+		"-append", strings.TrimSpace("console=ttyS0 " + map[bool]string{false: "quiet", true: "systemd.show_status=1"}[debug] +
+			" systemd.default_timeout_start_sec=600 systemd.default_device_timeout_sec=600 panic=-1 mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
 	onError := "report"
 	if o.StopOnError {
 		onError = "stop"
@@ -154,10 +164,16 @@ func start(t T, o Options, more ...string) *Machine {
 	return m
 }
 
+// debug shows what machines write to their consoles at once, and more of it.
+var debug = os.Getenv("COPPICE_VM_DEBUG") != ""
+
 // console takes what the machine writes to its first serial port, and qemu to its streams.
 type console Machine
 
 func (c *console) Write(p []byte) (int, error) {
+	if debug {
+		_, _ = os.Stderr.Write(p)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.console.Write(p)
@@ -185,15 +201,12 @@ func (m *Machine) AwaitConsole(pattern *regexp.Regexp) {
 	}
 }
 
-// Await waits until the agent says that it is where: "initrd" or "root".
+// Await waits until the agent says that it is where: "initrd" or "root". It may be called again.
 func (m *Machine) Await(where string) {
 	m.t.Helper()
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(patience); m.where != where; {
 		select {
-		case at := <-m.greeted:
-			if at == where {
-				return
-			}
+		case m.where = <-m.greeted:
 		case <-m.exited:
 			m.t.Fatalf("the machine has ended before its agent was in the %s", where)
 		case <-deadline:

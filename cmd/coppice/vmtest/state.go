@@ -69,7 +69,22 @@ func Restore(t T, o Options, file string) *Machine {
 	}
 }
 
-// Go lets a machine go on that waits in its initrd for that, see wire.Hold, as one that was just switched on: even if another
+// AwaitHold waits until the machine waits in its initrd, see Options, and has done all else.
+func (m *Machine) AwaitHold() {
+	m.t.Helper()
+	m.Await("initrd")
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		if _, code := m.Run("systemctl", "-q", "is-active", "basic.target"); code == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatalf("the initrd is not done after %v", patience)
+		}
+	}
+	m.Must("udevadm", "settle", "--timeout=600")
+}
+
+// Go lets a machine go on that waits in its initrd, see Options, as one that was just switched on: even if another
 // was restored from the same state before.
 func (m *Machine) Go() {
 	m.t.Helper()
@@ -80,7 +95,10 @@ func (m *Machine) Go() {
 	m.Must("/"+wire.Payload+"/agent", "fresh", boot, hex.EncodeToString(random[:64]), fmt.Sprint(time.Now().Unix()))
 }
 
-// On lets a machine go on that waits in its initrd with the root not yet mounted, see Stay.
+// Stays reports whether the machine waits in its initrd with the root not yet mounted, see Options.
+func (m *Machine) Stays() bool { return strings.Contains(m.Console(), wire.Awaits+wire.On) }
+
+// On lets a machine go on that waits in its initrd with the root not yet mounted, see Options.
 func (m *Machine) On() {
 	m.t.Helper()
 	m.Must("touch", wire.On)

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"time"
 
@@ -18,6 +19,10 @@ func inInitrd(verb string, args []string) error {
 	case verb == "stage":
 		return stage()
 	case verb == "await" && len(args) == 1:
+		if console, err := os.OpenFile("/dev/console", os.O_WRONLY|unix.O_NOCTTY, 0); err == nil {
+			fmt.Fprintf(console, "\n%s%s\n", wire.Awaits, args[0])
+			console.Close()
+		}
 		for {
 			if _, err := os.Stat(args[0]); err == nil {
 				return nil
@@ -31,7 +36,7 @@ func inInitrd(verb string, args []string) error {
 }
 
 // fresh makes a machine that was restored one that was just switched on, as far as it matters: it has another boot id, random numbers that no
-// other machine from the same memory has had, and the time. Then it lets the initrd go on.
+// other machine from the same memory has had, and the time. Then it finds its disks.
 func fresh(boot, seed, now string) error {
 	data, err := hex.DecodeString(seed)
 	if err != nil {
@@ -54,7 +59,10 @@ func fresh(boot, seed, now string) error {
 	if err := unix.Mount(id, "/proc/sys/kernel/random/boot_id", "", unix.MS_BIND, ""); err != nil {
 		return err
 	}
-	return os.WriteFile(wire.Go, nil, 0o600)
+	if out, err := exec.Command("/usr/sbin/modprobe", "virtio_blk").CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot load the driver of disks: %w: %s", err, out)
+	}
+	return nil
 }
 
 // reseed gives the kernel entropy, and makes it use it at once, see random(4).

@@ -23,11 +23,11 @@ type Answer struct {
 	Failed string `json:"failed,omitempty"` // why there is no exit code
 }
 
-// Hold is the word on the kernel's command line by which a real initrd waits for Go, before it looks for any disk; Stay is the one by which it waits
-// for On, before it mounts the root.
+// Words on the kernel's command line, for the agent's units in an initrd with systemd, and what they wait for.
 const (
 	Hold = "coppice.test.hold"
 	Stay = "coppice.test.stay"
-	Go   = "/run/coppice-test-go"
 	On   = "/run/coppice-test-on"
+	// Awaits is what they say on the console then, before the path.
+	Awaits = "coppice-test waits for "
 )
