@@ -14,6 +14,8 @@ import (
 
 // Action is made by Read or Write.
 type Action interface {
+	name() string
+	summary() Info // without schemas and description
 	info() Info
 	resolve(ctx context.Context, c *Call, inputs json.RawMessage) ([]Lock, error)
 	plan(ctx context.Context, c *Call, inputs json.RawMessage) (*Plan, error)
@@ -93,7 +95,7 @@ func (c *Call) tell(e Event) {
 func Read[In, Out any](info Info, read func(ctx context.Context, c *Call, in In) (Planned[Out, None], error)) Action {
 	info.Effect = Reads
 	info.Converges = true
-	return &action[In, Out, None]{meta: complete[In, Out](info), decide: read}
+	return newAction(info, &action[In, Out, None]{decide: read})
 }
 
 // None is the private state of an action that needs none.
@@ -127,28 +129,41 @@ func Write[In, Out, Private any](info Info, w Writer[In, Out, Private]) Action {
 	if info.Effect == "" {
 		info.Effect = Writes
 	}
-	return &action[In, Out, Private]{meta: complete[In, Out](info), locks: w.Locks, decide: w.Plan, do: w.Apply}
+	return newAction(info, &action[In, Out, Private]{locks: w.Locks, decide: w.Plan, do: w.Apply})
 }
 
-func complete[In, Out any](info Info) Info {
-	info.Inputs, info.Outputs = schema.For[In](), schema.For[Out]()
-	return info
+// newAction leaves the schemas to whoever asks first: a process that is started for one action derives those of that one.
+func newAction[In, Out, Private any](about Info, a *action[In, Out, Private]) Action {
+	a.about = about
+	a.full = sync.OnceValue(func() Info {
+		about.Inputs, about.Outputs = schema.For[In](), schema.For[Out]()
+		return about
+	})
+	return a
 }
 
 type action[In, Out, Private any] struct {
-	meta   Info
+	about  Info        // without schemas
+	full   func() Info // with them
 	locks  func(context.Context, *Call, In) ([]Lock, error)
 	decide func(context.Context, *Call, In) (Planned[Out, Private], error)
 	do     func(context.Context, *Call, In, Private) (Out, error)
 }
 
-func (a *action[In, Out, Private]) info() Info { return a.meta }
+func (a *action[In, Out, Private]) name() string { return a.about.Name }
+func (a *action[In, Out, Private]) info() Info   { return a.full() }
+
+func (a *action[In, Out, Private]) summary() Info {
+	short := a.about
+	short.Description = ""
+	return short
+}
 
 func (a *action[In, Out, Private]) resolve(ctx context.Context, c *Call, inputs json.RawMessage) ([]Lock, error) {
 	if a.locks == nil {
 		return nil, nil
 	}
-	in, err := decode[In](a.meta, inputs)
+	in, err := decode[In](a.info(), inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +171,7 @@ func (a *action[In, Out, Private]) resolve(ctx context.Context, c *Call, inputs 
 }
 
 func (a *action[In, Out, Private]) plan(ctx context.Context, c *Call, inputs json.RawMessage) (*Plan, error) {
-	in, err := decode[In](a.meta, inputs)
+	in, err := decode[In](a.info(), inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -183,9 +198,9 @@ func (a *action[In, Out, Private]) plan(ctx context.Context, c *Call, inputs jso
 
 func (a *action[In, Out, Private]) apply(ctx context.Context, c *Call, inputs json.RawMessage, plan *Plan) (*Result, error) {
 	if a.do == nil {
-		return nil, &Error{Reason: Invalid, Summary: fmt.Sprintf("action %q only reads: it has no Apply", a.meta.Name)}
+		return nil, &Error{Reason: Invalid, Summary: fmt.Sprintf("action %q only reads: it has no Apply", a.about.Name)}
 	}
-	in, err := decode[In](a.meta, inputs)
+	in, err := decode[In](a.info(), inputs)
 	if err != nil {
 		return nil, err
 	}
