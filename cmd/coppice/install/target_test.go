@@ -261,11 +261,10 @@ func TestLinksStayInTheImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	target := open(t, dir)
-	changes, err := target.Compare(Part{"b", []File{{"/etc/out/x", 0o644, "x"}, {"/etc/out/../../../../../x", 0o644, "x"}}})
-	if err == nil {
+	if _, err := target.Compare(Part{"b", []File{{"/etc/out/../../../../../x", 0o644, "x"}}}); err == nil {
 		t.Error("a path with .. in it was taken")
 	}
-	changes, err = target.Compare(Part{"b", []File{{"/etc/out/x", 0o644, "x"}}})
+	changes, err := target.Compare(Part{"b", []File{{"/etc/out/x", 0o644, "x"}}})
 	if err == nil {
 		err = target.Write(changes, false, "v1")
 	}
