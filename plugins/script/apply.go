@@ -27,7 +27,7 @@ func applyRun(ctx context.Context, c *sdk.Call, in RunInput, planned private) (O
 	case err != nil:
 		return out, &sdk.Error{Reason: sdk.Failed, Path: "/command", Summary: "cannot run " + name, Err: err}
 	case e.stopped:
-		return out, ctx.Err()
+		return out, &sdk.Error{Reason: sdk.Cancelled, Path: "/command", Summary: name + " was stopped"}
 	}
 	if e.signal != "" || !in.success(e.code, in.Changed) {
 		return out, failed(e, name, "/command", "success lists the exit codes that are none")

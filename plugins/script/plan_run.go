@@ -2,6 +2,7 @@ package script
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ type runPlan = sdk.Planned[Output, private]
 
 // facts are what the decision to run a command rests on.
 type facts struct {
-	Needed  bool         `json:"needed,omitempty"`  // check says that there is something to do
-	Preview []sdk.Change `json:"preview,omitempty"` // what preview has told
+	Needed  bool   `json:"needed,omitempty"`  // check says that there is something to do
+	Preview string `json:"preview,omitempty"` // digest of what preview has told: it goes into plan files, and may hold a secret
 }
 
 // planRun decides whether a command is run, and tells what is known of what it would do.
@@ -161,7 +162,7 @@ func preview(ctx context.Context, c *sdk.Call, in RunInput, declared *schema.Sch
 			Summary: change.Summary, Reason: change.Reason, Before: attributes(change.Before), After: attributes(change.After), Conditional: sometimes(in)})
 	}
 	planned.Summary = told.Summary
-	planned.Facts = facts{Needed: in.Check != nil, Preview: planned.Changes}
+	planned.Facts = facts{Needed: in.Check != nil, Preview: digest(planned.Changes)}
 	outputs, _ := object["outputs"].(map[string]any)
 	if declared != nil {
 		if outputs == nil {
@@ -175,6 +176,14 @@ func preview(ctx context.Context, c *sdk.Call, in RunInput, declared *schema.Sch
 		unknown(planned, declared)
 	}
 	return nil
+}
+
+func digest(changes []sdk.Change) string {
+	data, err := json.Marshal(changes)
+	if err != nil {
+		panic(err) // they came from JSON
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
 // readPreview reads what a preview command has written, strictly: a name with a slip would be a change that nobody sees.

@@ -26,7 +26,7 @@ func TestStop(t *testing.T) {
 				cancel()
 			}()
 			a := do(t, ctx, inputs{"command": sh(strings.ReplaceAll(script, "%", begun)), "stop_after": "1s"})
-			if a.refuse != "error cancelled : stopped on request: context canceled\n" || len(a.result.Done) > 0 {
+			if a.refuse != "error cancelled /command: sh was stopped\n" || len(a.result.Done) > 0 {
 				t.Errorf("%+v", a)
 			}
 			if name == "children" {
