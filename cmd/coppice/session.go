@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/boot"
 	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/engine"
@@ -58,6 +59,15 @@ func (a *app) reportOptions(secrets []string) report.Options {
 	stderr, errIsFile := a.err.(*os.File)
 	if isFile && errIsFile {
 		o = report.Detect(out, stderr, os.Getenv)
+	}
+	if _, is := a.out.(*kernelLog); is {
+		o.OutJournal = true // nobody takes its entries, and it takes lines with their priority in front
+	}
+	if _, is := a.err.(*kernelLog); is {
+		o.ErrJournal = true
+	}
+	if o.Journal != nil && boot.InInitrd("/") {
+		o.Journal = alsoToConsole(o.Journal)
 	}
 	o.Verbose, o.Secrets = a.verbose, secrets
 	o.Color = o.Color && !a.noColor
