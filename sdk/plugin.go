@@ -150,8 +150,8 @@ func (p *Plugin) Describe(ctx context.Context) (*Description, error) { return p.
 func (p *Plugin) DescribeSome(_ context.Context, actions []string) (*Description, error) {
 	d := &Description{Name: p.Name, Version: p.Version, API: API, Summary: p.Summary}
 	for _, a := range p.Actions {
-		if len(actions) == 0 || slices.Contains(actions, a.name()) {
-			d.Actions = append(d.Actions, a.info())
+		if a := a.action(); len(actions) == 0 || slices.Contains(actions, a.about.Name) {
+			d.Actions = append(d.Actions, a.full())
 		} else {
 			d.Actions = append(d.Actions, a.summary())
 		}
@@ -160,9 +160,9 @@ func (p *Plugin) DescribeSome(_ context.Context, actions []string) (*Description
 	return d, nil
 }
 
-func (p *Plugin) action(name string) (Action, error) {
+func (p *Plugin) action(name string) (*action, error) {
 	for _, a := range p.Actions {
-		if a.name() == name {
+		if a := a.action(); a.about.Name == name {
 			return a, nil
 		}
 	}
