@@ -150,15 +150,6 @@ func (a *app) bootUseCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) bootRebaseCommand() *cobra.Command {
-	return a.simple(&cobra.Command{
-		Use:   "rebase",
-		Short: "Make the blank anew from the running root",
-		Long: "Make the blank anew from the running root, after an upgrade, where the system can't start from an empty\n" +
-			"root. The blank until now stays beside it. The input blank says where it is.",
-	}, oneStep{verb: "rebase", title: "Make the blank anew", uses: "btrfs.boot_rebase"}, "root", "blank")
-}
-
 func (a *app) bootPinCommand() *cobra.Command {
 	return a.bootKeep("pin", "Keep an archived root, whatever its age", "btrfs.pin")
 }
