@@ -174,10 +174,20 @@ func playbookPart(name string) string { return "playbook " + name }
 func inputsPart(name string) string   { return "inputs " + name }
 
 // installedPlaybooks are the names of playbooks that have units.
-func installedPlaybooks(t *install.Target) []string {
+func installedPlaybooks(t *install.Target) []string { return named(t, playbookPart("")) }
+
+// leftPlaybooks are those and the ones of which only inputs are left, because somebody has changed them.
+func leftPlaybooks(t *install.Target) []string {
+	all := append(named(t, playbookPart("")), named(t, inputsPart(""))...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// named are the names of parts of a kind.
+func named(t *install.Target, kind string) []string {
 	var all []string
 	for _, part := range t.Parts() {
-		if name, ok := strings.CutPrefix(part, playbookPart("")); ok {
+		if name, ok := strings.CutPrefix(part, kind); ok {
 			all = append(all, name)
 		}
 	}

@@ -260,7 +260,7 @@ func (a *app) uninstall(_ context.Context, f *installFlags, names []string) erro
 		return err
 	}
 	defer t.Close()
-	all := installedPlaybooks(t)
+	all := leftPlaybooks(t)
 	if len(names) == 0 {
 		names = all
 	}
