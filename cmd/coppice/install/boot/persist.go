@@ -28,7 +28,7 @@ func (p Persist) check() error {
 	for _, at := range append([]string{p.On}, p.Paths...) {
 		switch {
 		case !mountable.MatchString(at) || path.Clean(at) != at:
-			return fmt.Errorf("%q is no plain absolute path: a mount unit takes letters, digits and ._+-@:", at)
+			return fmt.Errorf("%q is no plain absolute path of letters, digits and ._+-@: alone", at)
 		case at == "/":
 			return fmt.Errorf("%q can't be kept: it is the root itself", at)
 		}
