@@ -59,7 +59,7 @@ func (t *trial) applying(ctx context.Context, plan *sdk.Plan) {
 
 	// What only runs something has no state that stays.
 	if !slices.ContainsFunc(plan.Changes, func(c sdk.Change) bool { return c.Kind == sdk.Run }) {
-		t.again(ctx, plan, after)
+		t.again(ctx, plan)
 	}
 	if t.info.Converges {
 		if then, ok := t.ask(ctx, secondRun, t.instant.Add(time.Second), nil); ok {
@@ -128,7 +128,11 @@ func (t *trial) gave(plan *sdk.Plan, result *sdk.Result) string {
 }
 
 // again applies the plan a second time.
-func (t *trial) again(ctx context.Context, plan *sdk.Plan, before state) {
+func (t *trial) again(ctx context.Context, plan *sdk.Plan) {
+	before, ok := t.observe(ctx)
+	if !ok {
+		return
+	}
 	result, ok := t.perform(ctx, "", plan)
 	if !ok {
 		return

@@ -29,7 +29,7 @@ func observe(ctx context.Context, c Case) (state, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot tell the state of case %s: %w", c.name(), err)
 		}
-		s["(state)"] = text
+		s["the state"] = text
 	}
 	return s, nil
 }
@@ -82,11 +82,13 @@ func sum(path string) (string, error) {
 
 // compare says how a later state differs; "" when it does not.
 func (s state) compare(later state) string {
-	var all []string
+	var all, folders []string // a folder changes with what is in it
 	for place, was := range s {
 		switch is, ok := later[place]; {
 		case !ok:
 			all = append(all, place+" is gone")
+		case is != was && strings.HasPrefix(was, "d") && strings.HasPrefix(is, "d"):
+			folders = append(folders, place+" was "+was+" and is "+is)
 		case is != was:
 			all = append(all, place+" was "+shorten(was, 300)+" and is "+shorten(is, 300))
 		}
@@ -95,6 +97,9 @@ func (s state) compare(later state) string {
 		if _, ok := s[place]; !ok {
 			all = append(all, place+" is new")
 		}
+	}
+	if len(all) == 0 {
+		all = folders
 	}
 	sort.Strings(all)
 	if len(all) > 5 {

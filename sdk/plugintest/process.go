@@ -53,19 +53,33 @@ func newLauncher(o Options, said *recorder) (*launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "coppice-")
+	dir, err := socketDir()
 	if err != nil {
 		return nil, err
 	}
 	l := &launcher{command: append([]string{file}, command[1:]...), mark: mark + "=" + rand.Text(), home: filepath.Join(dir, "home"),
 		sockets: dir, said: said}
-	// sun_path, see unix(7): go-plugin makes the socket's path some 45 bytes longer.
-	if len(dir) > 60 {
-		os.RemoveAll(dir)
-		return nil, fmt.Errorf("the path of the temporary folder %s is too long for a socket: set TMPDIR", dir)
-	}
 	l.env = append(append(os.Environ(), o.Env...), l.mark)
 	return l, os.Mkdir(l.home, 0o700)
+}
+
+// socketDir makes a folder with a path so short that a socket of go-plugin's, whose own part has some 45 bytes, fits into sun_path, see
+// unix(7).
+func socketDir() (string, error) {
+	var first error
+	for _, place := range []string{os.TempDir(), "/tmp", "/dev/shm"} {
+		dir, err := os.MkdirTemp(place, "coppice-")
+		switch {
+		case err == nil && len(dir) <= 60:
+			return dir, nil
+		case err == nil:
+			err = errors.Join(fmt.Errorf("the path of %s is too long for a socket", dir), os.Remove(dir))
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return "", first
 }
 
 func (l *launcher) close() { os.RemoveAll(l.sockets) }

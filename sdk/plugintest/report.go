@@ -4,17 +4,17 @@ import "slices"
 
 // Report is what was found.
 type Report struct {
-	Plugin   string // what the plugin calls itself; "" when it could not be started
-	Version  string
-	Findings []Finding
-	Untested []string // actions without a case
+	Plugin   string    `json:"plugin"`             // what it calls itself; empty when it could not be started
+	Version  string    `json:"version"`            // the plugin's own
+	Findings []Finding `json:"findings"`           // in the order in which the checks were made
+	Untested []string  `json:"untested,omitempty"` // actions without a case
 }
 
 // Finding is the outcome of a check, once for all of the plugin or once for each action or case.
 type Finding struct {
-	Check   string
-	On      string // name of the action or the case; "": the plugin
-	Problem string // what is wrong; "": nothing
+	Check   string `json:"check"`             // its name
+	On      string `json:"on,omitempty"`      // the action or the case; absent: the plugin as a whole
+	Problem string `json:"problem,omitempty"` // what is wrong; absent: nothing
 }
 
 // Failed are the findings with a problem.

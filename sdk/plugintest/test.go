@@ -24,6 +24,15 @@ func Test(ctx context.Context, o Options) *Report {
 	if o.Timeout == 0 {
 		o.Timeout = 2 * time.Minute
 	}
+	o.Cases = slices.Clone(o.Cases)
+	taken := map[string]int{}
+	for i := range o.Cases { // findings are told apart by the names
+		c := &o.Cases[i]
+		c.Name = c.name()
+		if taken[c.Name]++; taken[c.Name] > 1 {
+			c.Name += "-" + strconv.Itoa(taken[c.Name])
+		}
+	}
 	k := &kit{o: o, said: &recorder{}, report: &Report{}}
 	defer k.close()
 	if o.Plugin == nil {
