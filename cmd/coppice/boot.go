@@ -20,20 +20,31 @@ func (a *app) bootCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.bootStatusCommand(), a.bootPlanCommand(), a.bootDiffCommand(), a.bootConfirmCommand(), a.bootSkipCommand(), a.bootUseCommand(),
-		a.bootCancelCommand(), a.bootOffCommand(), a.bootOnCommand(), a.bootPinCommand(), a.bootUnpinCommand(), a.bootRebaseCommand())
+		a.bootCancelCommand(), a.bootOffCommand(), a.bootOnCommand(), a.bootPinCommand(), a.bootUnpinCommand(), a.bootRebaseCommand(), a.bootAdoptCommand())
 	return c
 }
 
 // bootInputs are the inputs of boot-rollback on this machine, those of the names that are given.
 func (a *app) bootInputs(s *session, f inputFlags, names ...string) (map[string]any, error) {
-	program, _, err := a.load(s.ctx, s.runner, "boot-rollback")
-	if err != nil {
-		return nil, s.stopped(err)
-	}
-	all, err := a.resolve(program, f)
+	_, all, err := a.bootPlaybook(s, f)
 	if err != nil {
 		return nil, err
 	}
+	return pick(all, names...)
+}
+
+// bootPlaybook is boot-rollback on this machine, and all of its inputs.
+func (a *app) bootPlaybook(s *session, f inputFlags) (found, map[string]any, error) {
+	program, text, err := a.load(s.ctx, s.runner, "boot-rollback")
+	if err != nil {
+		return text, nil, s.stopped(err)
+	}
+	all, err := a.resolve(program, f)
+	return text, all, err
+}
+
+// pick takes inputs of boot-rollback for an action.
+func pick(all map[string]any, names ...string) (map[string]any, error) {
 	with := map[string]any{}
 	for _, name := range append(names, "filesystem") {
 		value, there := all[name]
@@ -49,6 +60,10 @@ func (a *app) bootInputs(s *session, f inputFlags, names ...string) (map[string]
 func (a *app) bootChange(c *cobra.Command, f inputFlags, y consent, step oneStep, names ...string) error {
 	s := a.session(c.Context())
 	defer s.close()
+	return a.bootChangeIn(s, f, y, step, names...)
+}
+
+func (a *app) bootChangeIn(s *session, f inputFlags, y consent, step oneStep, names ...string) error {
 	with, err := a.bootInputs(s, f, names...)
 	if err != nil {
 		return err
@@ -69,15 +84,6 @@ func (a *app) simple(c *cobra.Command, step oneStep, names ...string) *cobra.Com
 	f.register(c)
 	y.register(c)
 	return c
-}
-
-func (a *app) bootConfirmCommand() *cobra.Command {
-	return a.simple(&cobra.Command{
-		Use:   "confirm",
-		Short: "Say that this boot went well",
-		Long: "Say that this boot went well: its root is the last confirmed one then, which comes back if later boots\n" +
-			"fail, and archives that have had their day may go. For a service that starts when all that matters is up.",
-	}, oneStep{verb: "confirm", title: "Confirm this boot", uses: "btrfs.boot_confirm"}, "root")
 }
 
 func (a *app) bootSkipCommand() *cobra.Command {
@@ -144,15 +150,6 @@ func (a *app) bootUseCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) bootRebaseCommand() *cobra.Command {
-	return a.simple(&cobra.Command{
-		Use:   "rebase",
-		Short: "Make the blank anew from the running root",
-		Long: "Make the blank anew from the running root, after an upgrade, where the system can't start from an empty\n" +
-			"root. The blank until now stays beside it. The input blank says where it is.",
-	}, oneStep{verb: "rebase", title: "Make the blank anew", uses: "btrfs.boot_rebase"}, "root", "blank")
-}
-
 func (a *app) bootPinCommand() *cobra.Command {
 	return a.bootKeep("pin", "Keep an archived root, whatever its age", "btrfs.pin")
 }
@@ -194,5 +191,29 @@ func (a *app) bootKeep(verb, short, uses string) *cobra.Command {
 	if verb == "pin" {
 		c.Flags().StringVar(&reason, "reason", "", "`why`, for those who find it pinned")
 	}
+	return c
+}
+
+func (a *app) bootAdoptCommand() *cobra.Command {
+	var f inputFlags
+	var y consent
+	c := &cobra.Command{
+		Use:   "adopt [ARCHIVE…]",
+		Short: "Take archived roots in that another tool has put away",
+		Long: "Take subvolumes in the archive's folder in that another tool has put there: they are listed, can be used, pinned\n" +
+			"and compared, and go one day as others do, their age counted from now on. Without ARCHIVE, all of them. They stay\n" +
+			"where they are and keep their names. A plain folder can't be adopted, and nothing that coppice does deletes it.",
+		Example: "  coppice boot adopt\n" +
+			"  coppice boot adopt 2026-11-02_07:15:33",
+		RunE: func(c *cobra.Command, args []string) error {
+			with := map[string]any{}
+			if len(args) > 0 {
+				with["subvolumes"] = args
+			}
+			return a.bootChange(c, f, y, oneStep{verb: "adopt", title: "Adopt archived roots", uses: "btrfs.boot_adopt", with: with}, "root", "blank", "archive")
+		},
+	}
+	f.register(c)
+	y.register(c)
 	return c
 }

@@ -99,7 +99,8 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "leave nothing out: every kept snapshot, every log line")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
 	root.AddCommand(a.runCommand(), a.planCommand(), a.applyCommand(), a.resumeCommand(), a.rehearseCommand(), a.enterCommand(), a.disksCommand(), a.simulateCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
-		a.explainCommand(), a.pluginCommand(), a.versionCommand(), a.runsCommand(), a.receiveCommand(), a.snapshotsCommand(), a.bootCommand(), a.schemaCommand(), a.graphCommand(), a.newCommand(), a.completionCommand())
+		a.explainCommand(), a.pluginCommand(), a.versionCommand(), a.runsCommand(), a.receiveCommand(), a.snapshotsCommand(), a.bootCommand(), a.schemaCommand(), a.graphCommand(), a.newCommand(), a.completionCommand(),
+		a.installCommand(), a.uninstallCommand(), a.failedCommand())
 	a.complete(root)
 	return root
 }
@@ -136,7 +137,7 @@ func (a *app) sources() []host.Source {
 	for _, b := range builtins {
 		// /proc/self/exe is this very image, also after the file was replaced.
 		sources = append(sources, host.Source{Name: b.name, Path: "/proc/self/exe",
-			Args: []string{"coppice", "plugin", "serve", b.name}})
+			Args: []string{"coppice", "plugin", "serve", b.name}, Describe: b.describe})
 	}
 	foreign, err := a.foreign()
 	if err != nil && !a.warned {
