@@ -46,6 +46,8 @@ echo '127.0.0.1 localhost machine' >tree/etc/hosts
 echo 0123456789abcdef0123456789abcdef >tree/etc/machine-id # the journal's folder is the same in each boot
 mkdir -p tree/etc/systemd/journald.conf.d
 printf '[Journal]\nStorage=persistent\nSyncIntervalSec=1s\nRateLimitIntervalSec=0\n' >tree/etc/systemd/journald.conf.d/test.conf
+mkdir -p tree/etc/systemd/system.conf.d
+printf '[Manager]\nDefaultTimeoutStartSec=10min\nDefaultDeviceTimeoutSec=10min\n' >tree/etc/systemd/system.conf.d/test.conf # a slow machine is none that fails
 ln -sf /usr/lib/systemd/system/multi-user.target tree/etc/systemd/system/default.target
 # None of these is under test, and each takes time that emulation makes long.
 for unit in getty@tty1.service serial-getty@ttyS0.service systemd-hwdb-update.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \

@@ -45,6 +45,9 @@ type File struct {
 // stageScript is what an initramfs-tools initrd does before it leaves.
 const stageScript = "#!/bin/sh\n[ \"$1\" != prereqs ] || exit 0\n/" + wire.Payload + "/agent stage\n"
 
+// patientConfig makes systemd wait for what an emulated machine does slowly.
+const patientConfig = "[Manager]\nDefaultTimeoutStartSec=10min\nDefaultDeviceTimeoutSec=10min\n"
+
 // units are the agent's in an initrd with systemd.
 var units = map[string]string{
 	"stage": `[Unit]
@@ -194,6 +197,7 @@ func overlay(out, image, agent string, files []File) error {
 	}
 	w := newCpio(to)
 	w.payload(agent, nil)
+	w.text("etc/systemd/system.conf.d/test.conf", syscall.S_IFREG|0o644, patientConfig)
 	const dir = "usr/lib/systemd/system/"
 	for _, name := range []string{"stage", "initrd", "stay"} {
 		unit := "coppice-test-" + name + ".service"

@@ -121,8 +121,7 @@ func start(t T, o Options, more ...string) *Machine {
 		"-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,path=" + dir + "/agent,server=on,wait=off", "-device", "virtserialport,chardev=agent,name=" + wire.Port,
 		"-kernel", o.Base.Kernel, "-initrd", o.Initrd,
-		"-append", strings.TrimSpace("console=ttyS0 " + map[bool]string{false: "quiet", true: "systemd.show_status=1"}[debug] +
-			" systemd.default_timeout_start_sec=600 systemd.default_device_timeout_sec=600 panic=-1 mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
+		"-append", strings.TrimSpace("console=ttyS0 " + map[bool]string{false: "quiet", true: "systemd.show_status=1"}[debug] + " panic=-1 mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
 	onError := "report"
 	if o.StopOnError {
 		onError = "stop"
