@@ -25,22 +25,14 @@ const (
 	root = "root=" + device + " rootfstype=btrfs rootflags=subvol=root"
 )
 
-// booted counts, for who reads the log: machines that were switched on, and those that were restored in their initrd.
-var booted struct {
-	sync.Mutex
-	on, restored int
-}
-
+// count tells who reads the log how many machines were switched on, and how many restored in their initrd.
 func count(t *testing.T, on, restored int) {
-	booted.Lock()
-	defer booted.Unlock()
-	booted.on += on
-	booted.restored += restored
-	t.Logf("%d boots from power on, and %d of a machine that was saved in its initrd, before it had looked for disks", on, restored)
+	t.Helper()
+	t.Logf("%d boots from power on, and %d of a machine that was saved in its initrd, before it had found a disk", on, restored)
 }
 
-// coppice is the program, built once.
-var coppice = sync.OnceValues(func() (string, error) {
+// buildOnce builds coppice.
+var buildOnce = sync.OnceValues(func() (string, error) {
 	out := filepath.Join(work, "coppice")
 	c := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", out, "github.com/hbohlen/coppice/cmd/coppice")
 	c.Env = append(c.Environ(), "CGO_ENABLED=0")
@@ -51,9 +43,10 @@ var coppice = sync.OnceValues(func() (string, error) {
 	return out, err
 })
 
-func program0(t *testing.T) string {
+// coppice is the program, a file of the host's.
+func coppice(t *testing.T) string {
 	t.Helper()
-	file, err := coppice()
+	file, err := buildOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +60,7 @@ func installed(t *testing.T, g install.Generator) []vmtest.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []vmtest.File{{Path: program, From: program0(t)}, {Path: configs + "/inputs/boot-rollback.yaml", Content: inputs}}
+	all := []vmtest.File{{Path: program, From: coppice(t)}, {Path: configs + "/inputs/boot-rollback.yaml", Content: inputs}}
 	for _, f := range files {
 		file := vmtest.File{Path: f.Path, Content: f.Content, Executable: f.Mode&0o100 != 0}
 		if f.Mode&fs.ModeSymlink != 0 {
@@ -99,10 +92,10 @@ func initrd(t *testing.T, b vmtest.Base, kind vmtest.Kind, more ...vmtest.File) 
 }
 
 // prepared is the disk of a machine on which coppice was installed: with a blank, and the subvolume persist.
-var prepared = struct {
+var prepared struct {
 	sync.Mutex
 	disk string
-}{}
+}
 
 // newDisk makes a disk of a machine whose next boot will be rolled back for the first time.
 func newDisk(t *testing.T, b vmtest.Base) string {
@@ -132,7 +125,7 @@ func prepare(t *testing.T, b vmtest.Base) {
 	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-b", b.Disk, "-F", "raw", disk).CombinedOutput(); err != nil {
 		t.Fatalf("cannot make a disk: %v\n%s", err, out)
 	}
-	m := vmtest.Start(t, vmtest.Options{Base: b, Disk: disk, Payload: map[string]string{"coppice": program0(t)}})
+	m := vmtest.Start(t, vmtest.Options{Base: b, Disk: disk, Payload: map[string]string{"coppice": coppice(t)}})
 	m.Must("sh", "-ec", `install -m 755 /run/coppice-test/coppice `+program+`
 		mount -o subvolid=5 /dev/vda /mnt
 		btrfs -q subvolume create /mnt/persist
