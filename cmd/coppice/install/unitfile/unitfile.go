@@ -140,7 +140,7 @@ func Failed(m Machine) string {
 	credential := ""
 	if m.TellCredential != "" {
 		fmt.Fprintf(&b, "LoadCredential=notify_url:%s\n", quoted(m.TellCredential))
-		credential = " --to @%d/notify_url"
+		credential = " --to %d/notify_url"
 	}
 	fmt.Fprintf(&b, "ExecStart=%s failed %%i%s\nTimeoutStartSec=5min\nUMask=0077\n", quoted(m.Program), credential)
 	b.WriteString(tellConfinement(m.TellCredential != ""))
