@@ -19,6 +19,7 @@ var exitMeaning = map[string]string{
 	"exitPending":      "Only with `plan --detailed-exitcode`: the plan has changes, conditional ones included.",
 	"exitState":        "Only `apply` and `resume`: the state folder can't be written, so that what they do could not be recorded. Nothing was done.",
 	"exitStale":        "Only `apply` and `resume`: what was to be done does not hold any more. The machine has drifted from the plan, or it is older than 24 hours, of another machine, or made with another version of a plugin; the run is older than 24 hours, or its playbook has changed. The message says whether anything was changed.",
+	"exitAttention":    "Only `status` and `doctor`: they have told all, and something needs somebody.",
 	"exitUsage":        "The command line is wrong: unknown verb, flag or action, missing argument, a secret on the command line. Nothing was done.",
 	"exitInvalid":      "The playbook or its inputs have mistakes, or can't be read; or an action has refused its inputs. Nothing was done.",
 	"exitPlugin":       "A plugin is missing, refused or incompatible. Nothing was done.",
