@@ -17,6 +17,9 @@ const (
 
 // complaints is standard error for what is said outside of a run. Where that is the journal, each line gets a priority.
 func (a *app) complaints(priority int) io.Writer {
+	if log, is := a.err.(*kernelLog); is {
+		return &prioritised{w: log, prefix: fmt.Sprintf("<%d>", priority), fresh: true}
+	}
 	f, ok := a.err.(*os.File)
 	if !ok || !systemd.IsJournal(f, os.Getenv) {
 		return a.err

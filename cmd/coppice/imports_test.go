@@ -28,6 +28,7 @@ var pure = []string{
 	"sdk", "sdk/schema", "sdk/unit",
 	"runner/calendar", "runner/diagnostic", "runner/editor", "runner/graph", "runner/planfile", "runner/powercut", "runner/rehearse", "runner/simulate", "runner/playbook", "runner/expression", "runner/check", "runner/engine",
 	"plugins/btrfs/retention",
+	"cmd/coppice/install/boot",
 }
 
 var impure = []string{"os", "os/exec", "os/signal", "net", "net/http", "syscall", "math/rand", "math/rand/v2",

@@ -32,6 +32,12 @@ type app struct {
 // Main runs one command line and returns its exit code. It is the whole program.
 func Main(args []string) int {
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, configs: configDir()}
+	if isKernelLog(os.Stdout) {
+		a.out = newKernelLog()
+	}
+	if isKernelLog(os.Stderr) {
+		a.err = newKernelLog()
+	}
 	return a.main(args)
 }
 

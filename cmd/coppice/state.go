@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/boot"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/runner/check"
@@ -92,19 +93,13 @@ func allState(ctx context.Context, filesystem string) (*stateDirs, error) {
 	return s, nil
 }
 
-// inInitrd reports whether this is an initrd, as systemd has it: man initrd-release.
-func inInitrd() bool {
-	_, err := os.Lstat("/etc/initrd-release")
-	return err == nil
-}
-
 // runState is the folders in which a run can be recorded: that of the first btrfs that its inputs name, and the usual ones.
 func runState(ctx context.Context, p *check.Program, inputs map[string]any) *stateDirs {
 	s := &stateDirs{}
 	if s.dirs = givenState(); len(s.dirs) > 0 {
 		return s
 	}
-	if inInitrd() { // all else there goes when the root is switched, and no filesystem is kept in use for a record
+	if boot.InInitrd("/") { // all else there goes when the root is switched, and no filesystem is kept in use for a record
 		s.dirs = []string{volatileState}
 		return s
 	}

@@ -58,9 +58,19 @@ type sleep struct {
 	Err   error // nobody can tell
 }
 
+// InInitrd reports whether what root is the root of is an initrd: man initrd-release, which all know but initramfs-tools, whose own
+// files tell.
+func InInitrd(root string) bool {
+	there := func(path string) bool {
+		_, err := os.Lstat(filepath.Join(root, path))
+		return err == nil
+	}
+	return there("etc/initrd-release") || there("conf/initramfs.conf") && there("scripts/functions")
+}
+
 func (m machine) circumstances() (circumstances, error) {
 	c := circumstances{
-		Initrd:   m.there("etc/initrd-release"),
+		Initrd:   InInitrd(m.root),
 		Boot:     m.text("proc/sys/kernel/random/boot_id"),
 		Release:  m.text("proc/sys/kernel/osrelease"),
 		Crash:    m.there("proc/vmcore"),
@@ -71,6 +81,9 @@ func (m machine) circumstances() (circumstances, error) {
 		return c, err
 	}
 	c.Cmdline = parseCmdline(string(line))
+	if c.Initrd { // what dracut has put into the image comes before what the kernel was given, which wins: man dracut.cmdline
+		c.Cmdline = append(m.built(), c.Cmdline...)
+	}
 	if len(c.Boot) < minBoot {
 		return c, volume.Refuse("mount /proc", "this boot has no id in /proc/sys/kernel/random/boot_id, so nobody can tell whether its root was rolled back already")
 	}
@@ -87,6 +100,24 @@ func (m machine) circumstances() (circumstances, error) {
 		c.Unsynced = err.Error()
 	}
 	return c, nil
+}
+
+// built are the parameters that dracut has put into the image.
+func (m machine) built() parameters {
+	files, _ := filepath.Glob(m.file("etc/cmdline.d/*.conf")) // sorted; the pattern is right
+	var all parameters
+	for _, file := range append([]string{m.file("etc/cmdline")}, files...) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			if !strings.HasPrefix(strings.TrimSpace(line), "#") {
+				all = append(all, parseCmdline(line)...)
+			}
+		}
+	}
+	return all
 }
 
 // sleeps are the places in which there could be the image of a hibernating machine: what the kernel or its command line names, and
