@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,9 @@ func systemctl(args ...string) error {
 func systemctlOutput(args ...string) (string, error) {
 	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
-	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
+	c := exec.CommandContext(ctx, "systemctl", args...)
+	c.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C.UTF-8")
+	out, err := c.CombinedOutput()
 	if err != nil {
 		return "", exit(exitFailed, fmt.Errorf("systemctl %s: %w\n%s", strings.Join(args, " "), err, diagnostic.Escape(strings.TrimSpace(string(out)))))
 	}

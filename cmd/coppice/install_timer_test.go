@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,5 +92,70 @@ func TestTimers(t *testing.T) {
 	}
 	if out, _ := m.Run("find", "/etc", "-type", "f", "(", "-name", "coppice-*.service", "-o", "-name", "coppice-*.timer", "-o", "-path", "/etc/coppice/inputs/*", ")", "-not", "-path", "*.d/*"); strings.TrimSpace(out) != "" {
 		t.Errorf("files that are left\n%s", out)
+	}
+}
+
+// TestStatusAndDoctor: a machine on which all is well, and what is said when it is not.
+func TestStatusAndDoctor(t *testing.T) {
+	m, _ := server(t, map[string]string{"/etc/coppice/playbooks/bad.yaml": "version: 1\nname: bad\nschedule: {calendar: daily}\nsteps: [{id: look, uses: btrfs.usage, with: {filesystem: /proc}}]\n"})
+	out, code := m.Run("/opt/coppice", "status")
+	if code != exitAttention || !strings.Contains(out, "! machine: no playbook is installed") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	for _, name := range []string{"snapshot-rotation", "monthly-maintenance"} {
+		m.Must(t, append([]string{"/opt/coppice", "install", name, "--yes", "-i", "filesystem=/mnt/server"}, map[string][]string{"snapshot-rotation": {"-i", "clock=rtc"}}[name]...)...)
+		if result, log := ran(t, m, serviceOf(name)); result != "success" {
+			t.Fatalf("%s\n%s", result, log)
+		}
+	}
+	if out, code = m.Run("/opt/coppice", "status"); code != exitOK || !has("All is well.", "snapshot-rotation", "scrub of monthly-maintenance", "no new errors", "caddy         1")(out) {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	// Systemd's own word for when the timer elapses, with its random delay.
+	next := m.Must(t, "systemctl", "show", "--value", "-p", "NextElapseUSecRealtime", timerOf("snapshot-rotation"))
+	var status struct{ Status health }
+	if err := json.Unmarshal([]byte(m.Must(t, "/opt/coppice", "status", "--json")), &status); err != nil || len(status.Status.Playbooks) != 2 {
+		t.Fatal(err, status)
+	}
+	if got := status.Status.Playbooks[1].Next.UTC().Format("Mon 2006-01-02 15:04:05 MST"); got != strings.TrimSpace(next) {
+		t.Errorf("next: %s, and systemd says %s", got, next)
+	}
+	out, code = m.Run("/opt/coppice", "doctor")
+	if !has("units       coppice-snapshot-rotation.service: as install has written them", "monthly-maintenance: a run would go through now")(out) ||
+		code != exitOK && (code != exitAttention || strings.Count(out, "!") != 1 || !strings.Contains(out, "! clock")) { // the clock is that of the machine around it
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+
+	// Now what is not well.
+	m.Must(t, "/opt/coppice", "install", "bad", "--yes")
+	_, _ = ran(t, m, serviceOf("bad"))
+	m.Must(t, "systemctl", "stop", timerOf("snapshot-rotation"))
+	m.Must(t, "sh", "-c", "echo Nice=19 >>/etc/systemd/system/coppice-snapshot-rotation.service; echo 'retention: 7d' >>/etc/coppice/inputs/snapshot-rotation.yaml")
+	m.Must(t, "sh", "-c", "echo 'metrics: /var/lib/metrics' >>/etc/coppice/inputs/monthly-maintenance.yaml; mkdir -p /var/lib/metrics; touch /etc/coppice/hold; chmod o+w /etc/coppice/playbooks/bad.yaml")
+	m.Must(t, "sh", "-c", "echo '/dev/x /mnt/server btrfs compress=zstd:3,noatime 0 0' >/etc/fstab")
+	out, code = m.Run("/opt/coppice", "status")
+	for _, want := range []string{
+		"✗ bad: the last run failed, just now: step look: cannot open btrfs", "coppice runs show 2", "✗ bad: it would fail now:", "✗ snapshot-rotation: its timer is inactive",
+		"systemctl enable --now coppice-snapshot-rotation.timer", "! machine: nothing is deleted: /etc/coppice/hold",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("status does not say %q", want)
+		}
+	}
+	if code != exitAttention || strings.Contains(out, "All is well") || !strings.HasPrefix(out, "✗") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	out, code = m.Run("/opt/coppice", "doctor")
+	for _, want := range []string{
+		"coppice-snapshot-rotation.service: was changed since it was installed", "coppice-monthly-maintenance.service: they are not what install would write now",
+		"playbooks/bad.yaml is not trusted", "chown root /etc/coppice/playbooks/bad.yaml", "coppice-snapshot-rotation.timer: it is inactive", "bad: it would fail now",
+		"fstab asks for compress=zstd:3, and it is mounted without",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doctor does not say %q", want)
+		}
+	}
+	if code != exitAttention {
+		t.Errorf("exit code %d\n%s", code, out)
 	}
 }

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/hbohlen/coppice/cmd/coppice/install"
 	"github.com/hbohlen/coppice/cmd/coppice/install/unitfile"
 	"github.com/hbohlen/coppice/plugins/btrfs/boot"
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -34,16 +35,11 @@ func timerOf(playbook string) string   { return unitfile.TimerName(playbook) }
 const previewTime = time.Minute
 
 // gather looks at the machine.
-func (a *app) gather(s *session, now time.Time) (health, error) {
+func (a *app) gather(s *session, filesystem string, now time.Time) (health, error) {
 	h := health{At: now.UTC(), Playbooks: []playbookHealth{}, Filesystems: []filesystemHealth{}, Holds: []string{}}
 	s.quiet = true
-	t, err := (&installFlags{root: "/"}).open(a)
-	if err != nil {
-		return h, err
-	}
-	defer t.Close()
-	for _, name := range installedPlaybooks(t) {
-		h.Playbooks = append(h.Playbooks, a.playbookHealth(s, t, name, now))
+	for _, name := range unitPlaybooks() {
+		h.Playbooks = append(h.Playbooks, a.playbookHealth(s, name, now))
 	}
 	slices.SortFunc(h.Playbooks, byName)
 	if err := a.recorded(&h); err != nil {
@@ -53,7 +49,7 @@ func (a *app) gather(s *session, now time.Time) (health, error) {
 		h.Playbooks[i].managed(now)
 	}
 	var seen []string
-	for _, ref := range filesystemsOf(h.Playbooks) {
+	for _, ref := range filesystemsOf(h.Playbooks, filesystem) {
 		if f := s.filesystemHealth(ref); f.UUID == "" || !slices.Contains(seen, f.UUID) {
 			seen = append(seen, f.UUID)
 			h.Filesystems = append(h.Filesystems, f)
@@ -72,8 +68,33 @@ func (a *app) gather(s *session, now time.Time) (health, error) {
 	return h, nil
 }
 
-// filesystemsOf are the filesystems that playbooks are about; those that are mounted where there are none.
-func filesystemsOf(all []playbookHealth) []string {
+// runs finds the command of a service that runs a playbook.
+var runs = regexp.MustCompile(`(?m)^ExecStart=\S*coppice"? run ([a-z][a-z0-9-]*) `)
+
+// unitPlaybooks are the playbooks that a service runs, whoever has written it: install, or NixOS.
+func unitPlaybooks() []string {
+	files, _ := filepath.Glob(filepath.Join(unitfile.Folder, "coppice-*.service")) // the pattern is right
+	var all []string
+	for _, file := range files {
+		if found := runs.FindStringSubmatch(readUnit(filepath.Base(file))); found != nil && filepath.Base(file) == serviceOf(found[1]) {
+			all = append(all, found[1])
+		}
+	}
+	return all
+}
+
+// readUnit is the text of a unit of the administrator's; "" if there is none.
+func readUnit(name string) string {
+	data, _ := os.ReadFile(filepath.Join(unitfile.Folder, name)) // masked, for one
+	return string(data)
+}
+
+// filesystemsOf are the filesystems that playbooks are about; those that are mounted where there are none; or only one that somebody
+// has asked for.
+func filesystemsOf(all []playbookHealth, only string) []string {
+	if only != "" {
+		return []string{only}
+	}
 	var refs []string
 	for _, p := range all {
 		for _, ref := range p.filesystems {
@@ -93,9 +114,9 @@ func filesystemsOf(all []playbookHealth) []string {
 }
 
 // playbookHealth previews a playbook as its unit would run it.
-func (a *app) playbookHealth(s *session, t *install.Target, name string, now time.Time) playbookHealth {
+func (a *app) playbookHealth(s *session, name string, now time.Time) playbookHealth {
 	p := playbookHealth{Name: name, Due: []dueWork{}, Timer: "none"}
-	p.timer(t, now)
+	p.timer(now)
 	quiet := *a
 	quiet.err = io.Discard
 	program, _, err := quiet.load(s.ctx, s.runner, name)
@@ -104,7 +125,7 @@ func (a *app) playbookHealth(s *session, t *install.Target, name string, now tim
 		return p
 	}
 	var flags inputFlags
-	for input, file := range credentials(t, filepath.Join(unitfile.Folder, serviceOf(name))) {
+	for input, file := range credentialsIn(readUnit(serviceOf(name))) {
 		flags.values = append(flags.values, input+"=@"+file)
 	}
 	inputs, err := quiet.resolve(program, flags)
@@ -142,13 +163,13 @@ func (a *app) playbookHealth(s *session, t *install.Target, name string, now tim
 }
 
 // timer reads the timer's unit, and asks systemd about it.
-func (p *playbookHealth) timer(t *install.Target, now time.Time) {
-	found, err := t.Read(filepath.Join(unitfile.Folder, timerOf(p.Name)))
-	if err != nil || found == nil {
+func (p *playbookHealth) timer(now time.Time) {
+	content := readUnit(timerOf(p.Name))
+	if content == "" {
 		return
 	}
 	p.Timer = "unknown"
-	for line := range strings.Lines(found.Content) {
+	for line := range strings.Lines(content) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch key {
 		case "OnCalendar":
@@ -174,7 +195,7 @@ func (p *playbookHealth) managed(now time.Time) {
 		if state := timer["ActiveState"]; state != "" {
 			p.Timer = state
 		}
-		if next := unixTime(timer["NextElapseUSecRealtime"]); next.After(now) {
+		if next := systemTime(timer["NextElapseUSecRealtime"]); next.After(now) {
 			p.Next = next
 		}
 	}
@@ -183,7 +204,7 @@ func (p *playbookHealth) managed(now time.Time) {
 		return
 	}
 	// A run that has told of its end is in the records, with better words.
-	began := unixTime(service["ExecMainStartTimestamp"])
+	began := systemTime(service["ExecMainStartTimestamp"])
 	if p.Last == nil || p.Last.Started.Before(began.Add(-time.Second)) {
 		p.Unit = service["Result"]
 		if status := service["ExecMainStatus"]; p.Unit == "exit-code" {
@@ -210,13 +231,19 @@ func properties(unit string, names ...string) map[string]string {
 	return all
 }
 
-// unixTime is "@1764126000"; zero for anything else.
-func unixTime(text string) time.Time {
-	seconds, err := strconv.ParseInt(strings.TrimPrefix(text, "@"), 10, 64)
-	if err != nil || !strings.HasPrefix(text, "@") {
+// systemTime is a time as systemctl shows it with --timestamp=unix, "@1764126000", or in UTC, as it shows some all the same; zero for
+// anything else.
+func systemTime(text string) time.Time {
+	if digits, ok := strings.CutPrefix(text, "@"); ok {
+		if seconds, err := strconv.ParseInt(digits, 10, 64); err == nil {
+			return time.Unix(seconds, 0)
+		}
+	}
+	t, err := time.Parse("Mon 2006-01-02 15:04:05 UTC", text)
+	if err != nil {
 		return time.Time{}
 	}
-	return time.Unix(seconds, 0)
+	return t
 }
 
 // recorded finds the records of the playbooks' runs.
