@@ -191,7 +191,7 @@ func (a *app) installParts(s *session, o *installing, t *install.Target, machine
 	if strings.Contains(text.file, "/") {
 		c.File = text.file
 	}
-	file, values, err := a.inputsFile(program, inputs, given)
+	file, values, err := a.inputsOf(program, inputs, given)
 	if err != nil {
 		return nil, c, err
 	}
@@ -235,8 +235,14 @@ func (o *installing) secrets(p *check.Program, t *install.Target) (inputFlags, m
 	return flags, all, nil
 }
 
-// inputsFile is the file of inputs with what was given beside it, nil if nothing was; and all values that it has then.
-func (a *app) inputsFile(p *check.Program, inputs map[string]any, given []check.Given) (*install.File, map[string]json.RawMessage, error) {
+// inputsFile is the file of inputs with what was given beside it; nil: nothing was.
+func (a *app) inputsFile(p *check.Program, inputs map[string]any, given []check.Given) (*install.File, error) {
+	file, _, err := a.inputsOf(p, inputs, given)
+	return file, err
+}
+
+// inputsOf is the file of inputs with what was given beside it, nil if nothing was; and all values that it has then.
+func (a *app) inputsOf(p *check.Program, inputs map[string]any, given []check.Given) (*install.File, map[string]json.RawMessage, error) {
 	file := filepath.Join(a.configs, "inputs", p.Playbook.Name+".yaml")
 	news := false
 	var names []string
