@@ -39,7 +39,7 @@ func (s *session) filesystem(e *examination, ref string) {
 		e.unknown("space", ref, "%s", text(err))
 		return
 	}
-	free := fmt.Sprintf("%s are free (%.0f %%)", unit.FormatSize(int64(usage.Free)), 100*usage.FreeRatio)
+	free := fmt.Sprintf("%s free (%.0f %%)", unit.FormatSize(int64(usage.Free)), 100*usage.FreeRatio)
 	metadata := int64(usage.MetadataSize) - int64(usage.MetadataUsed)
 	switch {
 	case usage.FreeRatio < littleFree:

@@ -13,7 +13,8 @@ import (
 func TestTimersOfAMachine(t *testing.T) {
 	t.Parallel()
 	base := vmtest.GetBase(t)
-	o := vmtest.Options{Base: base, Disk: vmtest.NewDisk(t, base), Payload: map[string]string{"coppice": vmtest.Build(t, "github.com/hbohlen/coppice/cmd/coppice")}}
+	// On a busy host the emulated timer does not tick while the kernel looks whether it does.
+	o := vmtest.Options{Base: base, Append: "no_timer_check", Disk: vmtest.NewDisk(t, base), Payload: map[string]string{"coppice": vmtest.Build(t, "github.com/hbohlen/coppice/cmd/coppice")}}
 	m := vmtest.Start(t, o)
 	m.Must("cp", "/run/coppice-test/coppice", "/usr/local/bin/coppice")
 	m.Must("sh", "-c", "mount -o subvolid=5 /dev/vda /mnt && btrfs subvolume create /mnt/snapshots && umount /mnt")
@@ -34,8 +35,8 @@ func TestTimersOfAMachine(t *testing.T) {
 		}
 		t.Fatalf("%s was not started\n%s\n%s", name, log, m.Must("systemctl", "list-timers", "--all", "--no-pager"))
 	}
-	if log := m.Must("journalctl", "--no-pager", "-o", "cat", "-u", "coppice-*.service"); strings.Contains(log, "started, as of") {
-		t.Errorf("it ran before its time\n%s", log)
+	if out, _ := m.Run("coppice", "runs"); !strings.Contains(out, "there are no records of runs") {
+		t.Errorf("it ran before its time\n%s", out)
 	}
 	m.Must("date", "-s", "tomorrow 02:30:05")
 	finished(m, "snapshot-rotation")

@@ -102,7 +102,7 @@ func showFilesystem(b *strings.Builder, f filesystemHealth, now time.Time) {
 		held = "at least " + unit.FormatSize(*f.Held)
 	}
 	fmt.Fprintf(b, "\nFILESYSTEM %s  %s\n", diagnostic.Escape(f.Filesystem), f.UUID)
-	fmt.Fprintf(b, "  free: %s (%.0f %%)  devices: %d, %s  held by snapshots alone: %s\n",
+	fmt.Fprintf(b, "  %s free (%.0f %%)  devices: %d, %s  held by snapshots alone: %s\n",
 		unit.FormatSize(f.Free), 100*f.FreeRatio, f.Devices, diagnostic.Escape(errors), held)
 	if len(f.Snapshots) == 0 {
 		b.WriteString("  no snapshots\n")
