@@ -71,6 +71,9 @@ func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 			return nil, usage("-i %q is not name=value", flag)
 		}
 		file, fromFile := strings.CutPrefix(value, "@")
+		if fromFile && strings.HasPrefix(file, "@") { // a text that begins with @, such as the name of a subvolume
+			value, fromFile = file, false
+		}
 		switch {
 		case fromFile:
 			data, err := readBounded(file)
