@@ -16,9 +16,10 @@ export YES
 
 .PHONY: build demo test check bench generate install deb clean
 
+# grpcnotrace: without gRPC's tracing pages, which nobody could open here: half a MiB.
 build:
 	@.ci/need go
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/coppice ./cmd/coppice
+	@CGO_ENABLED=0 $(GO) build -trimpath -tags grpcnotrace -ldflags '-s -w' -o $(BIN)/coppice ./cmd/coppice
 
 demo: build
 	@.ci/need btrfs

@@ -35,7 +35,7 @@ var formats = []format{
 	{name: "coppice.playbook", title: "coppice show --json", whole: structure{file: "../cmd/coppice", name: "shownPlaybook"}},
 	{name: "coppice.runs", title: "coppice runs --json", list: "runs", element: structure{file: "../cmd/coppice", name: "listedRun"}},
 	{name: "coppice.snapshots", title: "coppice snapshots list --json", one: "found", element: structure{file: "../plugins/btrfs/recovery", name: "FindOutput"}},
-	{name: "coppice.boot", title: "coppice boot status --json", one: "boot", element: structure{file: "../plugins/btrfs/boot", name: "StatusOutput"}},
+	{name: "coppice.boot", title: "coppice boot status --json", one: "boot", element: structure{file: "../cmd/coppice", name: "bootShown"}},
 	{name: "coppice.boot-diff", title: "coppice boot diff --json", one: "diff", element: structure{file: "../plugins/btrfs/boot", name: "LossOutput"}},
 	{name: "coppice.diff", title: "coppice snapshots diff --json", one: "diff", element: structure{file: "../plugins/btrfs/recovery", name: "DiffOutput"}},
 	{name: "coppice.plugins", title: "coppice plugin list --json", list: "plugins", element: structure{file: "../cmd/coppice", name: "row"}},

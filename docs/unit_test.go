@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/boot"
 	"github.com/hbohlen/coppice/runner/report"
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
@@ -59,7 +60,8 @@ func TestJournalIsDocumented(t *testing.T) {
 			f.SetString("x")
 		}
 	}
-	words := []string{report.RunStartedID, report.RunFinishedID, report.StepFailedID}
+	words := []string{report.RunStartedID, report.RunFinishedID, report.StepFailedID,
+		boot.RolledBackID, boot.SkippedID, boot.RefusedID, boot.FellBackID, boot.ConfirmedID}
 	for _, f := range full.Fields() {
 		words = append(words, f.Name)
 	}

@@ -118,7 +118,7 @@ type Writer[In, Out, Private any] struct {
 	// Plan looks and decides; it changes nothing.
 	Plan func(ctx context.Context, c *Call, in In) (Planned[Out, Private], error)
 	// Apply does what private says, which is as Plan left it, and reports each
-	// change with c.Done. Outputs count even with an error.
+	// change with c.Done. Outputs count even with an error, except those that are null in JSON.
 	Apply func(ctx context.Context, c *Call, in In, private Private) (Out, error)
 }
 
@@ -201,6 +201,9 @@ func (a *action[In, Out, Private]) apply(ctx context.Context, c *Call, inputs js
 	encoded, encodeErr := json.Marshal(out)
 	if encodeErr != nil {
 		return nil, fmt.Errorf("cannot encode outputs: %w", encodeErr)
+	}
+	if err != nil && string(encoded) == "null" { // it has none
+		encoded = nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

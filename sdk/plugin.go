@@ -29,11 +29,15 @@ type Info struct {
 	Summary     string         `json:"summary"` // one line, no full stop
 	Description string         `json:"description,omitempty"`
 	Effect      Effect         `json:"effect"`
-	Converges   bool           `json:"converges"` // a second run has nothing to do
-	Touches     []string       `json:"touches,omitempty"`
+	Converges   bool           `json:"converges"`         // a second run has nothing to do
+	Touches     []string       `json:"touches,omitempty"` // types of the resources that it may change, or Anything
 	Inputs      *schema.Schema `json:"inputs"`
 	Outputs     *schema.Schema `json:"outputs"`
 }
+
+// Anything in Touches says that an action may change what is another plugin's: nobody can tell what. Later steps of a preview
+// are predicted as if it changed nothing, and say so.
+const Anything = "*"
 
 // Description is what Describe returns.
 type Description struct {

@@ -26,14 +26,25 @@ func (a *app) bootCommand() *cobra.Command {
 
 // bootInputs are the inputs of boot-rollback on this machine, those of the names that are given.
 func (a *app) bootInputs(s *session, f inputFlags, names ...string) (map[string]any, error) {
-	program, _, err := a.load(s.ctx, s.runner, "boot-rollback")
-	if err != nil {
-		return nil, s.stopped(err)
-	}
-	all, err := a.resolve(program, f)
+	_, all, err := a.bootPlaybook(s, f)
 	if err != nil {
 		return nil, err
 	}
+	return pick(all, names...)
+}
+
+// bootPlaybook is boot-rollback on this machine, and all of its inputs.
+func (a *app) bootPlaybook(s *session, f inputFlags) (found, map[string]any, error) {
+	program, text, err := a.load(s.ctx, s.runner, "boot-rollback")
+	if err != nil {
+		return text, nil, s.stopped(err)
+	}
+	all, err := a.resolve(program, f)
+	return text, all, err
+}
+
+// pick takes inputs of boot-rollback for an action.
+func pick(all map[string]any, names ...string) (map[string]any, error) {
 	with := map[string]any{}
 	for _, name := range append(names, "filesystem") {
 		value, there := all[name]
@@ -49,6 +60,10 @@ func (a *app) bootInputs(s *session, f inputFlags, names ...string) (map[string]
 func (a *app) bootChange(c *cobra.Command, f inputFlags, y consent, step oneStep, names ...string) error {
 	s := a.session(c.Context())
 	defer s.close()
+	return a.bootChangeIn(s, f, y, step, names...)
+}
+
+func (a *app) bootChangeIn(s *session, f inputFlags, y consent, step oneStep, names ...string) error {
 	with, err := a.bootInputs(s, f, names...)
 	if err != nil {
 		return err
@@ -69,15 +84,6 @@ func (a *app) simple(c *cobra.Command, step oneStep, names ...string) *cobra.Com
 	f.register(c)
 	y.register(c)
 	return c
-}
-
-func (a *app) bootConfirmCommand() *cobra.Command {
-	return a.simple(&cobra.Command{
-		Use:   "confirm",
-		Short: "Say that this boot went well",
-		Long: "Say that this boot went well: its root is the last confirmed one then, which comes back if later boots\n" +
-			"fail, and archives that have had their day may go. For a service that starts when all that matters is up.",
-	}, oneStep{verb: "confirm", title: "Confirm this boot", uses: "btrfs.boot_confirm"}, "root")
 }
 
 func (a *app) bootSkipCommand() *cobra.Command {

@@ -26,15 +26,26 @@ func archiveName(archive, given string) string {
 	return archive + "/" + given
 }
 
-func (a *app) bootStatus(c *cobra.Command, f inputFlags) (boot.StatusOutput, error) {
-	var status boot.StatusOutput
+// bootShown is what status and plan tell.
+type bootShown struct {
+	boot.StatusOutput
+	Image imageState `json:"image"`
+}
+
+func (a *app) bootStatus(c *cobra.Command, f inputFlags) (bootShown, error) {
+	var status bootShown
 	s := a.session(c.Context())
 	defer s.close()
-	with, err := a.bootInputs(s, f, rollbackInputs...)
+	text, all, err := a.bootPlaybook(s, f)
 	if err != nil {
 		return status, err
 	}
-	return status, s.ask(oneStep{group: "boot", verb: "status", uses: "btrfs.boot_status", with: with}, &status)
+	with, err := pick(all, rollbackInputs...)
+	if err != nil {
+		return status, err
+	}
+	status.Image = imageNow(imageRecord, imageOf(text, all))
+	return status, s.ask(oneStep{group: "boot", verb: "status", uses: "btrfs.boot_status", with: with}, &status.StatusOutput)
 }
 
 func (a *app) bootStatusCommand() *cobra.Command {
@@ -73,7 +84,7 @@ func (a *app) bootPlanCommand() *cobra.Command {
 			if a.json {
 				err = a.document("coppice.boot", "boot", status)
 			} else {
-				err = a.showNext(status)
+				err = a.showNext(status.StatusOutput)
 			}
 			if err == nil && status.Next == "refused" {
 				return exit(exitFailed, nil)
@@ -101,7 +112,7 @@ func (a *app) showNext(s boot.StatusOutput) error {
 	return err
 }
 
-func (a *app) showBoot(s boot.StatusOutput, now time.Time) error {
+func (a *app) showBoot(s bootShown, now time.Time) error {
 	var b strings.Builder
 	switch {
 	case s.LastBoot == "":
@@ -130,8 +141,11 @@ func (a *app) showBoot(s boot.StatusOutput, now time.Time) error {
 	for _, r := range s.Requests {
 		b.WriteString("asked for: " + diagnostic.Escape(r) + "\n")
 	}
+	for _, stale := range s.Image.Stale {
+		b.WriteString(diagnostic.Escape(stale) + ": make it anew\n")
+	}
 	fmt.Fprint(a.out, b.String())
-	if err := a.showNext(s); err != nil {
+	if err := a.showNext(s.StatusOutput); err != nil {
 		return err
 	}
 	if len(s.Archives) > 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/hbohlen/coppice/plugins/btrfs"
 	"github.com/hbohlen/coppice/plugins/notify"
+	"github.com/hbohlen/coppice/plugins/script"
 	"github.com/hbohlen/coppice/plugins/sysctl"
 	"github.com/hbohlen/coppice/plugins/systemd"
 	"github.com/hbohlen/coppice/sdk"
@@ -19,6 +20,7 @@ type builtin struct {
 var builtins = []builtin{
 	{"btrfs", btrfs.New},
 	{"notify", notify.New},
+	{"script", script.New},
 	{"sysctl", sysctl.New},
 	{"systemd", systemd.New},
 }

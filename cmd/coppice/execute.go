@@ -87,6 +87,7 @@ func (a *app) execute(parent context.Context, e *execution, arg string) error {
 		return err
 	}
 	if e.mode == engine.ModeRun {
+		a.noteImage(program, text, inputs)
 		if err := s.begin(a, program, text, inputs, s.record); err != nil {
 			return err
 		}

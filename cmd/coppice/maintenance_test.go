@@ -122,6 +122,7 @@ func (m maintained) date(at time.Time) {
 
 // TestMaintenanceOfAYear runs the playbook each night of a year.
 func TestMaintenanceOfAYear(t *testing.T) {
+	t.Parallel()
 	m := maintained{t, loopfs.ForTest(t, loopfs.Options{Size: 1 << 30, MkfsArgs: []string{"-d", "single"}})}
 	content := strings.Repeat("\x00", 8192) + "a marker that stands nowhere else"
 	if err := os.WriteFile(m.fs.Path("file"), []byte(content), 0o600); err != nil {

@@ -98,6 +98,11 @@ func (s *session) ask(o oneStep, out any) error {
 	if err != nil {
 		return err
 	}
+	return s.askProgram(program, inputs, out)
+}
+
+// askProgram is ask for a playbook of a single step, which only reads.
+func (s *session) askProgram(program *check.Program, inputs map[string]any, out any) error {
 	result := s.runner.Execute(s.ctx, program, runner.Job{Mode: engine.ModePreview, Inputs: inputs, Facts: facts(),
 		Emit: func(engine.Event) {}, Last: s.last})
 	for _, step := range result.Steps {

@@ -39,6 +39,7 @@ type session struct {
 
 func (a *app) session(parent context.Context) *session {
 	s := &session{app: a, signals: watch()}
+	s.boots = a.tellBoots()
 	s.host = a.host(func(plugin, level, message string) {
 		s.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
 	})
@@ -96,14 +97,15 @@ func (a *app) reporter(m engine.Mode, o report.Options) report.Reporter {
 type lateReporter struct {
 	mu       sync.Mutex
 	to       report.Reporter
-	journal  *journal.Recorder // nil: nothing is recorded
-	state    *stateDirs        // where the record is
-	warnings []string          // of the journal and about the service manager, not yet told
-	service  *report.Service   // nil: no service manager wants to know
-	served   chan struct{}     // closed when it is told no more
-	stopped  string            // the signal that has stopped the run; "": none
-	started  engine.RunStarted // of a run that has started
-	over     bool              // the run has finished: nothing may come behind that
+	journal  *journal.Recorder                     // nil: nothing is recorded
+	state    *stateDirs                            // where the record is
+	warnings []string                              // of the journal and about the service manager, not yet told
+	service  *report.Service                       // nil: no service manager wants to know
+	served   chan struct{}                         // closed when it is told no more
+	stopped  string                                // the signal that has stopped the run; "": none
+	started  engine.RunStarted                     // of a run that has started
+	over     bool                                  // the run has finished: nothing may come behind that
+	boots    func(engine.RunStarted, engine.Event) // tells the journal of boots; nil: there is none
 }
 
 func (l *lateReporter) open(to report.Reporter) {
@@ -147,6 +149,9 @@ func (l *lateReporter) emit(e engine.Event) {
 		l.warn()
 	}
 	l.to.Emit(e)
+	if l.boots != nil {
+		l.boots(l.started, e)
+	}
 	if !l.over {
 		l.warn()
 	}

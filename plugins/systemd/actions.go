@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/hbohlen/coppice/plugins/program"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -189,7 +190,7 @@ func daemonReloadAction() sdk.Action {
 }
 
 func runAction() sdk.Action {
-	return sdk.Write(sdk.Info{Name: "run", Summary: "Run a command as a unit of its own", Effect: sdk.Destroys, Touches: []string{CommandType, UnitType},
+	return sdk.Write(sdk.Info{Name: "run", Summary: "Run a command as a unit of its own", Effect: sdk.Destroys, Touches: []string{sdk.Anything, CommandType, UnitType},
 		Description: "The command runs as a transient service of systemd, away from coppice, with the limits that are asked for. What it writes is logged line by line. " +
 			"The step fails if it does not end with one of the exit codes in success. When the step is stopped, so is the command and all that it has started. " +
 			"A plan can't say what a command does: what it changes is seen by later steps of a run, and not by those of a preview."},
@@ -200,7 +201,7 @@ func runAction() sdk.Action {
 					return runPlan{}, err
 				}
 				defer m.Close()
-				return planRun(c, in, findProgram)
+				return planRun(c, in, program.Find)
 			},
 			Apply: func(ctx context.Context, c *sdk.Call, in RunInput, private runPrivate) (RunOutput, error) {
 				return applyRun(ctx, c, in, private)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	manager "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 
+	"github.com/hbohlen/coppice/plugins/program"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -28,40 +28,12 @@ const (
 	perCent    = 10_000 // µs of a second
 )
 
-// programPath is where systemd itself looks, see systemd.exec(5).
-var programPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/run/current-system/sw/bin"}
-
-// findProgram is the path of a program that can be executed.
-func findProgram(name string) (string, error) {
-	candidates := []string{name}
-	if !strings.Contains(name, "/") {
-		candidates = nil
-		for _, dir := range programPath {
-			candidates = append(candidates, filepath.Join(dir, name))
-		}
-	} else if !filepath.IsAbs(name) {
-		return "", fmt.Errorf("%q is neither an absolute path nor a name without a slash", name)
-	}
-	for _, file := range candidates {
-		switch _, err := exec.LookPath(file); {
-		case err == nil:
-			return file, nil
-		case errors.Is(err, os.ErrPermission):
-			return "", fmt.Errorf("%q can't be executed: it is no program, or may not be", file)
-		}
-	}
-	if len(candidates) > 1 {
-		return "", fmt.Errorf("there is no program %q in %s", name, strings.Join(programPath, ", "))
-	}
-	return "", fmt.Errorf("there is no program %q", name)
-}
-
 func applyRun(ctx context.Context, c *sdk.Call, in RunInput, private runPrivate) (RunOutput, error) {
 	out := RunOutput{Unit: private.Unit, ExitCode: -1}
-	program := private.Program
-	if program == "" {
+	file := private.Program
+	if file == "" {
 		var err error
-		if program, err = findProgram(in.Command[0]); err != nil {
+		if file, err = program.Find(in.Command[0]); err != nil {
 			return out, &sdk.Error{Reason: sdk.Failed, Path: "/command/0", Summary: err.Error()}
 		}
 	}
@@ -81,7 +53,7 @@ func applyRun(ctx context.Context, c *sdk.Call, in RunInput, private runPrivate)
 	}
 	defer streams.close()
 
-	properties := settings(in, private.Unit, program, environment, streams, m.guardian(ctx))
+	properties := settings(in, private.Unit, file, environment, streams, m.guardian(ctx))
 	result, err := m.job(ctx, func(ctx context.Context, ch chan<- string) (int, error) {
 		return m.StartTransientUnitContext(ctx, private.Unit, "fail", properties, ch)
 	})
@@ -141,13 +113,13 @@ func judge(c *sdk.Call, in RunInput, u *Unit, out *RunOutput, result string) err
 }
 
 // settings are the properties of the transient unit, see systemd.exec(5), systemd.service(5) and systemd.resource-control(5).
-func settings(in RunInput, name, program, environment string, s *streams, guardian string) []manager.Property {
+func settings(in RunInput, name, file, environment string, s *streams, guardian string) []manager.Property {
 	type command struct {
 		Path    string
 		Args    []string
 		Failure bool
 	}
-	type file struct {
+	type variables struct {
 		Path     string
 		Optional bool
 	}
@@ -155,16 +127,16 @@ func settings(in RunInput, name, program, environment string, s *streams, guardi
 	set := func(name string, value any) {
 		properties = append(properties, manager.Property{Name: name, Value: dbus.MakeVariant(value)})
 	}
-	set("Description", "command of coppice: "+shown(in.Command))
+	set("Description", "command of coppice: "+program.Shown(in.Command))
 	set("Type", "exec")          // the job ends when the program is executed
 	set("RemainAfterExit", true) // or what became of it would be forgotten with it
-	set("ExecStart", []command{{program, literally(in.Command), false}})
+	set("ExecStart", []command{{file, literally(in.Command), false}})
 	set("TimeoutStopUSec", uint64(time.Duration(in.StopAfter)/time.Microsecond))
 	set("StandardInput", "null")
 	set("StandardOutputFileDescriptor", dbus.UnixFD(s.stdout.write.Fd()))
 	set("StandardErrorFileDescriptor", dbus.UnixFD(s.stderr.write.Fd()))
 	if environment != "" {
-		set("EnvironmentFiles", []file{{environment, false}})
+		set("EnvironmentFiles", []variables{{environment, false}})
 	}
 	if guardian != "" { // when that ends in whatever way, this does too
 		set("StopPropagatedFrom", []string{guardian})

@@ -43,7 +43,7 @@ func New() *sdk.Plugin {
 		Actions: []sdk.Action{
 			startAction(), stopAction(), restartAction(), reloadAction(), reloadOrRestartAction(),
 			enableAction(), disableAction(), maskAction(), unmaskAction(), daemonReloadAction(),
-			statusAction(), waitAction(), runAction(),
+			statusAction(), healthAction(), waitAction(), runAction(),
 		},
 	}
 }

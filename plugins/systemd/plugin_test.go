@@ -15,7 +15,7 @@ func TestDescribe(t *testing.T) {
 	want := map[string]sdk.Effect{
 		"start": sdk.Writes, "stop": sdk.Writes, "restart": sdk.Writes, "reload": sdk.Writes, "reload_or_restart": sdk.Writes,
 		"enable": sdk.Writes, "disable": sdk.Writes, "mask": sdk.Writes, "unmask": sdk.Writes, "daemon_reload": sdk.Writes,
-		"status": sdk.Reads, "wait": sdk.Writes, "run": sdk.Destroys,
+		"status": sdk.Reads, "health": sdk.Reads, "wait": sdk.Writes, "run": sdk.Destroys,
 	}
 	again := map[string]bool{"restart": true, "reload": true, "reload_or_restart": true, "daemon_reload": true, "run": true} // do something each time
 	if len(d.Actions) != len(want) {

@@ -66,6 +66,22 @@ type StatusOutput struct {
 	File        string    `json:"file" doc:"Path of its file; empty without one."`
 }
 
+// HealthInput is the input of systemd.health.
+type HealthInput struct {
+	Units    []string     `json:"units,omitempty" doc:"Names of units that must be active, as unit of systemd.status."`
+	Degraded bool         `json:"degraded" default:"false" doc:"Other units may have failed."`
+	Except   []string     `json:"except,omitempty" doc:"Full names of units whose failure does not count."`
+	Patience sdk.Duration `json:"patience" default:"5m" doc:"How long is waited for what is still starting."`
+}
+
+// HealthOutput is the output of systemd.health.
+type HealthOutput struct {
+	Well   bool     `json:"well" doc:"Whether the system has come up well."`
+	Why    []string `json:"why" doc:"Why it has not, in words; empty if it is well."`
+	State  string   `json:"state" doc:"What systemctl is-system-running says: running, degraded, starting, initializing, maintenance, stopping and others."`
+	Failed []string `json:"failed" doc:"Full names of the units that have failed."`
+}
+
 // ReloadOutput is the output of systemd.daemon_reload.
 type ReloadOutput struct{}
 

@@ -144,6 +144,7 @@ func (c *compiler) action(out *Step, w *world, at place) {
 	if out.Action != nil {
 		out.With = c.value(s.With, out.Action.Inputs, s.Path+".with", inner)
 		c.required(s, out.Action)
+		out.Action = c.declared(s, out.Action)
 	}
 	if r := s.Retry; r != nil {
 		out.Retry = &Retry{Attempts: r.Attempts, Delay: r.Delay, Backoff: r.Backoff}

@@ -14,6 +14,7 @@ import (
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/playbook"
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/schema"
 )
 
 var update = flag.Bool("update", false, "write the expected outputs anew")
@@ -41,12 +42,25 @@ type takeOut struct {
 	} `json:"snapshots"`
 }
 
+type askIn struct {
+	Outputs map[string]json.RawMessage `json:"outputs,omitempty"`
+}
+
+// askOut are outputs that a playbook declares, and one more.
+type askOut struct{}
+
+func (askOut) JSONSchema() schema.Schema {
+	return schema.Schema{Type: schema.Object, Required: []string{"code"}, DeclaredBy: "outputs",
+		Properties: schema.Properties{{Name: "code", Schema: &schema.Schema{Type: schema.Integer}}}}
+}
+
 // descriptions are as they arrive from a plugin.
 func descriptions(t testing.TB) map[string]*sdk.Description {
 	t.Helper()
 	p := &sdk.Plugin{Name: "disk", Version: "1", Actions: []sdk.Action{
 		sdk.Write(sdk.Info{Name: "take", Summary: "Take"}, sdk.Writer[takeIn, takeOut, sdk.None]{}),
 		sdk.Read[struct{}, takeOut](sdk.Info{Name: "look", Summary: "Look"}, nil),
+		sdk.Read[askIn, askOut](sdk.Info{Name: "ask", Summary: "Ask"}, nil),
 	}}
 	d, err := p.Describe(context.Background())
 	if err != nil {

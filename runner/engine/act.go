@@ -18,6 +18,7 @@ import (
 // outputs as expressions see them.
 func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult) any {
 	inputs, known, err := w.inputs(ctx, step, i)
+	r.Presumes = slices.DeleteFunc(slices.Clone(w.opaque), func(id string) bool { return id == step.ID })
 	switch {
 	case err != nil:
 		stop(ctx, r, err)
@@ -25,6 +26,7 @@ func (w *walk) act(ctx context.Context, step *check.Step, i *item, r *StepResult
 	case !known:
 		r.Status, r.Conditional = OK, "its inputs are known after run"
 		w.cloud(step)
+		w.obscure(step)
 		return expression.Unknown{}
 	}
 	if id := w.under(step); id != "" && r.Conditional == "" {
@@ -142,6 +144,9 @@ func (w *walk) predict(step *check.Step, plan *sdk.Plan, r *StepResult) any {
 	}
 	if sdk.HasErrors(plan.Diagnostics) {
 		r.Status = Failed
+	}
+	if w.preview() && len(plan.Changes) > 0 {
+		w.obscure(step)
 	}
 	switch {
 	case r.Conditional != "":

@@ -126,6 +126,8 @@ type walk struct {
 	// clouded are the types of resources that a step decided at run may touch, with
 	// the id of that step.
 	clouded map[string]string
+	// opaque are the steps of a preview that may change anything, in order: later ones are predicted as if they changed nothing.
+	opaque []string
 	// missed is set when a step did not run because the time was up or the run was
 	// stopped.
 	missed bool

@@ -250,3 +250,29 @@ func TestHoldStopsWhatDestroys(t *testing.T) {
 		t.Errorf("diagnostics: %+v", d)
 	}
 }
+
+// What an action that may change anything does to later steps can't be predicted: they say what they presume.
+func TestPresumes(t *testing.T) {
+	s := &shelf{}
+	p := program(t, `
+steps:
+  - {id: one, uses: shelf.put, with: {name: one}}
+  - {id: stirred, uses: shelf.stir}
+  - {id: two, uses: shelf.put, with: {name: two}}
+  - {id: loop, for_each: [1, 2], uses: shelf.stir}
+  - {id: maybe, if: steps.two.outputs.number > 0, uses: shelf.stir}
+  - {id: look, uses: shelf.list}
+`, s)
+	r := execute(t, context.Background(), p, s, ModePreview)
+	want := [][]string{nil, nil, {"stirred"}, {"stirred"}, {"stirred"}, {"stirred", "loop"}, {"stirred", "loop", "maybe"}}
+	for i, step := range r.Steps {
+		if !slices.Equal(step.Presumes, want[i]) {
+			t.Errorf("%s presumes %v, want %v", step.Step.ID, step.Presumes, want[i])
+		}
+	}
+	for _, step := range execute(t, context.Background(), p, s, ModeRun).Steps {
+		if step.Presumes != nil {
+			t.Errorf("%s presumes %v in a run", step.Step.ID, step.Presumes)
+		}
+	}
+}

@@ -145,6 +145,8 @@ type StepResult struct {
 	// Conditional, in a preview, says why it can't be told before the run whether
 	// the step runs, or what it does; "" when it can.
 	Conditional string `json:"conditional,omitempty"`
+	// Presumes, in a preview, are the steps above that may change anything: this one is predicted as if they changed nothing.
+	Presumes []string `json:"presumes,omitempty"`
 	// Why a step was skipped or not reached.
 	Why string `json:"why,omitempty"`
 	// Idle is set for a step that was there for a failure that did not happen.

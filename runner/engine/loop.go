@@ -53,6 +53,7 @@ func (w *walk) loop(ctx context.Context, step *check.Step, ref StepRef, conditio
 		whole.Conditional = "what it loops over is known after run"
 		whole.Status = OK
 		w.cloud(step)
+		w.obscure(step)
 		w.end(step, whole, expression.Unknown{})
 		return
 	case len(items) > maxItems:

@@ -96,6 +96,16 @@ func (s *shelf) plugin() *sdk.Plugin {
 			p.Outputs.Count = len(p.Outputs.Names)
 			return p, nil
 		}),
+		sdk.Write(sdk.Info{Name: "stir", Touches: []string{sdk.Anything}}, sdk.Writer[struct{}, sdk.None, sdk.None]{
+			Plan: func(context.Context, *sdk.Call, struct{}) (p sdk.Planned[sdk.None, sdk.None], err error) {
+				p.Changes = []sdk.Change{{Kind: sdk.Run, Resource: sdk.Resource{Type: "stirring", Name: "stir"}}}
+				return p, s.note("plan stir")
+			},
+			Apply: func(_ context.Context, c *sdk.Call, _ struct{}, _ sdk.None) (sdk.None, error) {
+				c.Done(0)
+				return sdk.None{}, s.note("apply stir")
+			},
+		}),
 		sdk.Write(sdk.Info{Name: "put", Touches: []string{"thing"}}, sdk.Writer[putIn, putOut, putIn]{
 			Plan: func(ctx context.Context, c *sdk.Call, in putIn) (p sdk.Planned[putOut, putIn], err error) {
 				if err := s.note("plan put " + in.Name); err != nil {

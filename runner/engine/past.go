@@ -73,7 +73,7 @@ func (w *walk) plannedAnew() map[*check.Step]bool {
 				stirred = append(stirred, step.Action.Touches...)
 			}
 		case step.Action != nil && step.Action.Converges:
-			touched := slices.ContainsFunc(step.Action.Touches, func(t string) bool { return slices.Contains(stirred, t) })
+			touched := slices.ContainsFunc(step.Action.Touches, func(t string) bool { return slices.Contains(stirred, t) || slices.Contains(stirred, sdk.Anything) })
 			anew[step] = p.Rebooted || touched
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -302,9 +303,16 @@ func (w *walk) cloud(step *check.Step) {
 // cover marks what a step touches as known after the run only.
 func (w *walk) cover(step *check.Step) {
 	for _, t := range step.Action.Touches {
-		if w.clouded[t] == "" {
+		if w.clouded[t] == "" && t != sdk.Anything {
 			w.clouded[t] = step.ID
 		}
+	}
+}
+
+// obscure notes, in a preview, that a step may change anything.
+func (w *walk) obscure(step *check.Step) {
+	if w.preview() && slices.Contains(step.Action.Touches, sdk.Anything) && !slices.Contains(w.opaque, step.ID) {
+		w.opaque = append(w.opaque, step.ID)
 	}
 }
 

@@ -73,7 +73,7 @@ func (o *object) typeName(key string, legal []Type) Type {
 		if slices.Contains(Types(), Type(s.Text)) {
 			message = fmt.Sprintf("%q cannot be of type %s", key, s.Text)
 		}
-		o.badValue(s, key, message, meantType(s.Text, names), names)
+		o.badValue(s, key, message, MeantType(s.Text, names), names)
 		return ""
 	}
 	return Type(s.Text)
@@ -87,7 +87,8 @@ var foreignTypes = map[string]string{
 	"object": "map", "dict": "map", "fs": "filesystem", "device": "filesystem", "subvol": "subvolume",
 }
 
-func meantType(got string, legal []string) string {
+// MeantType says which of the legal types was most likely meant, as a suggestion; "": none.
+func MeantType(got string, legal []string) string {
 	if ours := foreignTypes[strings.ToLower(got)]; slices.Contains(legal, ours) {
 		return fmt.Sprintf("did you mean %q?", ours)
 	}

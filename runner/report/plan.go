@@ -14,10 +14,11 @@ import (
 type plan struct {
 	form
 	record
-	last    lastLine
-	frame   int
-	current string // the step that is being planned
-	closed  bool
+	last     lastLine
+	frame    int
+	current  string // the step that is being planned
+	closed   bool
+	presumes int // how many steps that may change anything were named
 }
 
 // NewPlan shows a preview for people. The header is written when the preview starts, all the rest when it ends; in

@@ -25,6 +25,9 @@ func (r *plan) step(p *page, s recordedStep, names int, hasItems bool) {
 		}
 		p.wrap(line{}.pad(inner).add(yellow, "? "), yellow, why)
 	}
+	if text := r.presumed(res); text != "" && !hasItems {
+		p.wrap(line{}.pad(inner).add(dim, "~ "), dim, text)
+	}
 	if !hasItems {
 		r.changes(p, res.Planned.Changes, listing{indent: inner, careful: true, unsure: res.Conditional != ""})
 		r.kept(p, inner, res.Planned.Kept)
@@ -38,6 +41,23 @@ func (r *plan) step(p *page, s recordedStep, names int, hasItems bool) {
 		}
 		r.diagnostic(p, inner, d)
 	}
+}
+
+// presumed says as if which steps a step is predicted. It is said where it is new, and under Verbose of each step.
+func (r *plan) presumed(res engine.StepResult) string {
+	if len(res.Presumes) == 0 || len(res.Presumes) <= r.presumes && !r.Verbose {
+		return ""
+	}
+	r.presumes = max(r.presumes, len(res.Presumes))
+	names := make([]string, len(res.Presumes))
+	for i, id := range res.Presumes {
+		names[i] = r.clean(id)
+	}
+	text := "step " + names[0]
+	if n := len(names); n > 1 {
+		text = "steps " + strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return "predicted as if " + text + " changed nothing"
 }
 
 // heading is "✓ take    Snapshot 4 subvolumes  btrfs.snapshot  +4".

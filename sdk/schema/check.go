@@ -114,7 +114,7 @@ func (c *checker) check(s *Schema, v any) {
 	case Array:
 		list, ok := v.([]any)
 		if !ok {
-			c.add("must be a %s, found %s", s.TypeName(), describe(v))
+			c.add("must be %s, found %s", s.article(), describe(v))
 			return
 		}
 		if len(list) < s.MinItems {
@@ -133,7 +133,7 @@ func (c *checker) check(s *Schema, v any) {
 func (c *checker) checkObject(s *Schema, v any) {
 	object, ok := v.(map[string]any)
 	if !ok {
-		c.add("must be a %s, found %s", s.TypeName(), describe(v))
+		c.add("must be %s, found %s", s.article(), describe(v))
 		return
 	}
 	if s.Values != nil {
@@ -170,7 +170,7 @@ func (c *checker) checkObject(s *Schema, v any) {
 func (c *checker) checkString(s *Schema, v any) {
 	text, ok := v.(string)
 	if !ok {
-		c.add("must be a %s, found %s", s.TypeName(), describe(v))
+		c.add("must be %s, found %s", s.article(), describe(v))
 		return
 	}
 	if problem := s.CheckText(text); problem != "" {
@@ -235,7 +235,7 @@ func (s *Schema) CheckText(text string) string {
 func (c *checker) checkNumber(s *Schema, v any) {
 	n, ok := v.(json.Number)
 	if !ok {
-		c.add("must be a %s, found %s", s.TypeName(), describe(v))
+		c.add("must be %s, found %s", s.article(), describe(v))
 		return
 	}
 	if s.Type == Integer {
@@ -275,6 +275,15 @@ func (s *Schema) bounds() string {
 		return fmt.Sprintf("at least %d", *s.Minimum)
 	}
 	return fmt.Sprintf("at most %d", *s.Maximum)
+}
+
+// article is the type's name with "a" or "an" before it.
+func (s *Schema) article() string {
+	name := s.TypeName()
+	if strings.ContainsRune("aeio", rune(name[0])) {
+		return "an " + name
+	}
+	return "a " + name
 }
 
 // describe names a decoded JSON value the way a person would.

@@ -55,6 +55,10 @@ type Schema struct {
 	Properties Properties `json:"properties,omitempty"`
 	Required   []string   `json:"required,omitempty"`
 	Values     *Schema    `json:"-"`
+
+	// DeclaredBy, of the outputs of an action, names the input that declares further members of them, in the form that
+	// Declare reads. In a playbook that input is written out: no expression stands in it.
+	DeclaredBy string `json:"x-coppice-declared-by,omitempty"`
 }
 
 // Property is one named member of an object.

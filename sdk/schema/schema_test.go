@@ -83,7 +83,7 @@ func TestFillAndCheck(t *testing.T) {
 			`/more unknown; allowed: mode, count, ratio, names, labels, inner, when, code, token, on`}},
 		{"missing", `{}`, []string{` "count" is missing`, ` "names" is missing`}},
 		{"types", `{"count":"3","names":"a","on":"yes","ratio":true,"labels":{"k":1},"when":"tomorrow"}`, []string{
-			`/count must be a int, found "3"`, `/ratio must be a number, found true`,
+			`/count must be an int, found "3"`, `/ratio must be a number, found true`,
 			`/names must be a list of string, found "a"`, `/labels/k must be a string, found 1`,
 			`/when not a timestamp`, `/on must be true or false, found "yes"`}},
 		{"fraction and overflow", `{"count":1.5,"names":["a"]}`, []string{`/count must be a whole number of at most 64 bits, found 1.5`}},

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/runner/powercut"
 	"github.com/hbohlen/coppice/runner/rehearse"
 )
@@ -28,7 +29,7 @@ func (s *Set) Witness(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(write(f), f.Close(), free(c.Image.Device())); err != nil {
+		if err := errors.Join(write(f), f.Close(), loopfs.Free(c.Image.Device())); err != nil {
 			return err
 		}
 	}

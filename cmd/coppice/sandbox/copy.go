@@ -208,26 +208,11 @@ func (s *Set) Hide(t *Tree) error {
 			continue
 		}
 		if err == nil {
-			err = free(c.Image.Device())
+			err = loopfs.Free(c.Image.Device())
 		}
 		err = errors.Join(err, c.Image.Detach())
 	}
 	return err
-}
-
-// free waits until nobody has a device mounted, whose mounts may end a moment after their processes, and makes the kernel
-// forget what was on it.
-func free(device string) error {
-	for try := 0; ; try++ {
-		fd, err := unix.Open(device, unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC, 0)
-		if err == nil {
-			return errors.Join(unix.Close(fd), loopfs.Forget(device))
-		}
-		if err != unix.EBUSY || try == 1000 {
-			return fmt.Errorf("%s is still in use: %w", device, err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 // Confinement is what ties a plugin to the copies. elsewhere are mount points of the machine of which there is no copy.

@@ -23,7 +23,8 @@ func (f *Filesystem) list() ([]Subvolume, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := lister{f: f, roots: all, paths: map[uint64]string{TopLevelID: ""}, dirs: map[directory]string{}}
+	l := lister{f: f, roots: all, paths: make(map[uint64]string, len(all)+1), dirs: map[directory]string{}}
+	l.paths[TopLevelID] = ""
 	for i := range all {
 		s := &all[i]
 		path, err := l.path(s.ID, 0)

@@ -118,6 +118,23 @@ func Forget(device string) error {
 	return nil
 }
 
+// Free waits until nobody has a device mounted, and makes the kernel forget what was on it. Where a mount is copied into
+// another namespace, or made without a place, it ends a moment after the processes that have it; until then the
+// filesystem writes. Waited for is a minute, then it is an error.
+func Free(device string) error {
+	const pause, patience = 10 * time.Millisecond, time.Minute
+	for waited := time.Duration(0); ; waited += pause {
+		fd, err := unix.Open(device, unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return errors.Join(unix.Close(fd), Forget(device))
+		}
+		if err != unix.EBUSY || waited >= patience {
+			return fmt.Errorf("%s is still in use: %w", device, err)
+		}
+		time.Sleep(pause)
+	}
+}
+
 // control tells the btrfs of the kernel about a device; the error is a bare errno if the kernel refuses.
 func control(request uintptr, device string) error {
 	f, err := os.OpenFile("/dev/btrfs-control", os.O_RDWR, 0)

@@ -142,11 +142,16 @@ func (f *Filesystem) MountAgain(options string) error {
 }
 
 // Unmount unmounts everything that is mounted below Dir and detaches the loop devices, so that the image files hold all.
-// It is an error if something is in use. Whoever has the filesystem open without a mount below Dir (a private mount)
-// keeps it alive, and its device, until that ends.
+// It is an error if something is in use. Whoever has the filesystem mounted elsewhere, in another namespace or without a
+// place, is waited for: what is read from or written to the images before that is not what the filesystem is.
 func (f *Filesystem) Unmount() error {
 	if err := unmountBelow(f.Dir); err != nil {
 		return err
+	}
+	for _, device := range f.Loop {
+		if err := Free(device); err != nil {
+			return err
+		}
 	}
 	return f.detach()
 }
@@ -157,7 +162,11 @@ func (f *Filesystem) Close() error {
 	if os.Getenv("COPPICE_KEEP") == "1" {
 		return nil
 	}
-	if err := f.Unmount(); err != nil {
+	// Not Unmount: the devices are gone with their last users, whoever these are.
+	if err := unmountBelow(f.Dir); err != nil {
+		return fmt.Errorf("cannot remove %s, it is left as it is: %w", f.Dir, err)
+	}
+	if err := f.detach(); err != nil {
 		return fmt.Errorf("cannot remove %s, it is left as it is: %w", f.Dir, err)
 	}
 	still, err := mountsBelow(f.Dir)

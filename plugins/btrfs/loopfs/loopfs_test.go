@@ -6,7 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -104,6 +106,42 @@ func TestCloseUnmountsWhatIsMountedInside(t *testing.T) {
 	}
 	if m := mountAt(t, inner); m != nil {
 		t.Errorf("still mounted: %+v", m)
+	}
+}
+
+// A namespace that was made meanwhile has a copy of the mount, and with it the filesystem goes on writing to the image.
+func TestUnmountWaitsForOtherNamespaces(t *testing.T) {
+	f := loopfs.ForTest(t, loopfs.Options{Size: 256 << 20})
+	elsewhere := exec.Command("cat")
+	elsewhere.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	end, err := elsewhere.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := elsewhere.Start(); err != nil {
+		t.Fatal(err)
+	}
+	const content = "written, and known to no disk yet"
+	if err := os.WriteFile(f.Path("file"), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unmounted := make(chan error)
+	go func() { unmounted <- f.Unmount() }()
+	for mountAt(t, f.Mount) != nil {
+		time.Sleep(time.Millisecond)
+	}
+	select {
+	case err := <-unmounted:
+		t.Errorf("not waited for: %v", err)
+		return
+	case <-time.After(200 * time.Millisecond):
+	}
+	end.Close()
+	if err := errors.Join(elsewhere.Wait(), <-unmounted); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.Damage(0, []byte(content), 0); n == 0 || err != nil {
+		t.Errorf("the image has it in %d places, %v", n, err)
 	}
 }
 

@@ -119,6 +119,16 @@ func newCatalogue() catalogue {
 	return catalogue{byUUID: map[kernel.UUID]entry{}, byPath: map[string][]entry{}}
 }
 
+// expect makes room for what is going to be added to an empty catalogue.
+func (c *catalogue) expect(records []readResult) {
+	members := 0
+	for _, r := range records {
+		members += len(r.Members)
+	}
+	c.names, c.records = make([]string, 0, len(records)), make([]record, 0, len(records))
+	c.byUUID = make(map[kernel.UUID]entry, members)
+}
+
 func (c *catalogue) add(name string, r record) {
 	c.names = append(c.names, name)
 	c.records = append(c.records, r)

@@ -44,7 +44,9 @@ func readState(f *kernel.Filesystem, l look) (state, error) {
 			return s, err
 		}
 	}
-	for i, r := range readRecords(dir, names) {
+	read := readRecords(dir, names)
+	s.catalogue.expect(read)
+	for i, r := range read {
 		switch {
 		case r.err == nil:
 			s.catalogue.add(names[i], r.record)
