@@ -150,6 +150,7 @@ func (a *app) installCommand() *cobra.Command {
 	o.inputs.register(c)
 	c.Flags().StringVar(&o.calendar, "calendar", "", "when to run, instead of the playbook's schedule: a calendar `expression` as systemd.time(7) has it")
 	c.Flags().StringVar(&o.program, "program", "", "the `path` of coppice on the machine; else that of this program")
+	c.AddCommand(a.installBootCommand())
 	c.Flags().StringVar(&o.tell, "tell", "", "a `file` with a URL, as notify_url takes it, that is told of what no run could tell itself")
 	return c
 }
@@ -163,6 +164,7 @@ func (a *app) uninstallCommand() *cobra.Command {
 			"kept and named, unless --force is given. Playbooks of your own, snapshots and records of runs stay.",
 		RunE: func(c *cobra.Command, args []string) error { return a.uninstall(c.Context(), &f, args) },
 	}
+	c.AddCommand(a.uninstallBootCommand())
 	f.register(c)
 	return c
 }
