@@ -38,6 +38,7 @@ var formats = []format{
 	{name: "coppice.boot", title: "coppice boot status --json", one: "boot", element: structure{file: "../cmd/coppice", name: "bootShown"}},
 	{name: "coppice.boot-diff", title: "coppice boot diff --json", one: "diff", element: structure{file: "../plugins/btrfs/boot", name: "LossOutput"}},
 	{name: "coppice.diff", title: "coppice snapshots diff --json", one: "diff", element: structure{file: "../plugins/btrfs/recovery", name: "DiffOutput"}},
+	{name: "coppice.plugin-test", title: "coppice plugin test --json", one: "test", element: structure{file: "../sdk/plugintest", name: "Report"}},
 	{name: "coppice.plugins", title: "coppice plugin list --json", list: "plugins", element: structure{file: "../cmd/coppice", name: "row"}},
 	{name: "coppice.descriptions", title: "coppice explain --json and coppice explain PLUGIN --json", list: "plugins", element: structure{file: "../sdk", name: "Description"}},
 	{name: "coppice.action", title: "coppice explain PLUGIN.ACTION --json", one: "action", element: structure{file: "../sdk", name: "Info"}},

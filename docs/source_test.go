@@ -15,7 +15,7 @@ import (
 // exitMeaning is what the exit codes mean to the user, by the constant's name.
 var exitMeaning = map[string]string{
 	"exitOK":           "Done. For `run`: every step succeeded, or was skipped by its own condition. For `plan`: the plan could be made.",
-	"exitFailed":       "A step failed. What was done before it is done; the report says what that is.",
+	"exitFailed":       "A step failed. What was done before it is done; the report says what that is. For `plugin test`: the plugin breaks a promise of the contract.",
 	"exitPending":      "Only with `plan --detailed-exitcode`: the plan has changes, conditional ones included.",
 	"exitState":        "Only `apply` and `resume`: the state folder can't be written, so that what they do could not be recorded. Nothing was done.",
 	"exitStale":        "Only `apply` and `resume`: what was to be done does not hold any more. The machine has drifted from the plan, or it is older than 24 hours, of another machine, or made with another version of a plugin; the run is older than 24 hours, or its playbook has changed. The message says whether anything was changed.",
@@ -94,6 +94,8 @@ var jsonDocuments = []structure{
 	{"Reasons in a group", "../runner/simulate/simulate.go", "Keeper", "An element of `keepers`: a kind of reasons for which resources of the group stay."},
 	{"Told in a simulation", "../runner/simulate/simulate.go", "Told", "An element of `warnings` and `failures`: each different text once, at most 50 of them."},
 	{"coppice.plugins", "../cmd/coppice/plugin.go", "row", "`coppice plugin list --json`. The list is under `plugins`; its elements have:"},
+	{"coppice.plugin-test", "../sdk/plugintest/report.go", "Report", "`coppice plugin test BINARY --json`. It is under `test`:"},
+	{"Findings of a test", "../sdk/plugintest/report.go", "Finding", "An element of `findings`: a check, for the plugin as a whole or for one action or case."},
 	{"coppice.descriptions", "../sdk/plugin.go", "Description", "`coppice explain --json`, and `coppice explain PLUGIN --json` with one plugin. The list is under `plugins`; its elements have:"},
 	{"Actions of a plugin", "../sdk/plugin.go", "Info", "An element of `actions`. `coppice explain PLUGIN.ACTION --json` prints one alone, under `action`, as format `coppice.action`."},
 }

@@ -25,7 +25,7 @@ import (
 
 // TestMain lets the test binary be coppice: in scripts, and as its own plugins.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(beCoppice()) }, "coppice-plugin-hello": serveHello})
+	testscript.Main(tests{m}, map[string]func(){"coppice": func() { os.Exit(beCoppice()) }, "coppice-plugin-hello": serveHello, "coppice-plugin-sloppy": serveSloppy})
 }
 
 // tests keep their state in a folder of their own.

@@ -188,13 +188,17 @@ func TestEveryFormat(t *testing.T) {
 	}
 	dir := t.TempDir()
 	env := []string{"COPPICE_STATE_DIR=" + dir, "COPPICE_CONFIG_DIR=" + dir}
+	hello := filepath.Join(dir, "coppice-plugin-hello")
+	if err := copySelf(hello); err != nil {
+		t.Fatal(err)
+	}
 	plan := filepath.Join(dir, "saved.plan")
 	input := "filesystem=" + fs.Mount
 	seen := map[string]bool{}
 	for _, args := range []string{
 		"run snapshot-rotation -i " + input, "plan snapshot-rotation -i " + input + " --out " + plan, "apply " + plan, "runs",
 		"runs show 2", "validate snapshot-rotation", "list", "show snapshot-rotation", "graph snapshot-rotation", "explain", "explain btrfs", "explain btrfs.prune",
-		"plugin list", "version", "simulate snapshot-rotation --days 2 -i " + input, "snapshots list -f " + fs.Mount, "snapshots diff root root -f " + fs.Mount,
+		"plugin list", "plugin test " + hello, "version", "simulate snapshot-rotation --days 2 -i " + input, "snapshots list -f " + fs.Mount, "snapshots diff root root -f " + fs.Mount,
 		"boot status -i " + input, "boot diff -i " + input, "rehearse snapshot-rotation -i " + input, "rehearse snapshot-rotation --days 2 -i " + input,
 	} {
 		words := strings.Fields(args)

@@ -49,6 +49,12 @@ func (c *Client) DescribeSome(ctx context.Context, actions []string) (*sdk.Descr
 	return &d, nil
 }
 
+// DescribeRaw is Describe for a caller who wants to see just what the plugin has said: JSON of sdk.Description.
+func (c *Client) DescribeRaw(ctx context.Context) ([]byte, error) {
+	m, err := c.rpc.Describe(ctx, &DescribeRequest{})
+	return m.GetDescription(), err
+}
+
 // Resolve asks what the action would lock.
 func (c *Client) Resolve(ctx context.Context, r sdk.Request) ([]sdk.Lock, error) {
 	m, err := c.encodeRequest(r)
