@@ -19,8 +19,8 @@ vars: {there: "${{ inputs.folder }}/x"}
 steps: [{uses: notify.metrics, with: {folder: "${{ vars.there }}"}}]
 on_failure: [{if: inputs.url != nil, uses: notify.send}]
 `)
-	any := &schema.Schema{Type: schema.Object, Properties: schema.Properties{{Name: "folder", Schema: &schema.Schema{Type: schema.String}}}}
-	plugins := map[string]*sdk.Description{"notify": {Name: "notify", Actions: []sdk.Info{{Name: "send", Inputs: any, Outputs: any}, {Name: "metrics", Inputs: any, Outputs: any}}}}
+	folder := &schema.Schema{Type: schema.Object, Properties: schema.Properties{{Name: "folder", Schema: &schema.Schema{Type: schema.String}}}}
+	plugins := map[string]*sdk.Description{"notify": {Name: "notify", Actions: []sdk.Info{{Name: "send", Inputs: folder, Outputs: folder}, {Name: "metrics", Inputs: folder, Outputs: folder}}}}
 	for given, network := range map[string]bool{"": false, `, url: "${{ inputs.to }}"`: true} {
 		p, wrong := playbook.Parse("main.yaml", []byte("version: 1\nname: main\ninputs: {to: {type: string, default: x}}\nsteps:\n  - {playbook: told, with: {folder: /srv"+given+"}}\n"))
 		wrong = append(wrong, playbook.Link(p, func(*playbook.Playbook, string) (playbook.Called, error) {
