@@ -20,7 +20,7 @@ func (a *app) bootCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.bootStatusCommand(), a.bootPlanCommand(), a.bootDiffCommand(), a.bootConfirmCommand(), a.bootSkipCommand(), a.bootUseCommand(),
-		a.bootCancelCommand(), a.bootOffCommand(), a.bootOnCommand(), a.bootPinCommand(), a.bootUnpinCommand(), a.bootRebaseCommand())
+		a.bootCancelCommand(), a.bootOffCommand(), a.bootOnCommand(), a.bootPinCommand(), a.bootUnpinCommand(), a.bootRebaseCommand(), a.bootAdoptCommand())
 	return c
 }
 
@@ -150,15 +150,6 @@ func (a *app) bootUseCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) bootRebaseCommand() *cobra.Command {
-	return a.simple(&cobra.Command{
-		Use:   "rebase",
-		Short: "Make the blank anew from the running root",
-		Long: "Make the blank anew from the running root, after an upgrade, where the system can't start from an empty\n" +
-			"root. The blank until now stays beside it. The input blank says where it is.",
-	}, oneStep{verb: "rebase", title: "Make the blank anew", uses: "btrfs.boot_rebase"}, "root", "blank")
-}
-
 func (a *app) bootPinCommand() *cobra.Command {
 	return a.bootKeep("pin", "Keep an archived root, whatever its age", "btrfs.pin")
 }
@@ -200,5 +191,29 @@ func (a *app) bootKeep(verb, short, uses string) *cobra.Command {
 	if verb == "pin" {
 		c.Flags().StringVar(&reason, "reason", "", "`why`, for those who find it pinned")
 	}
+	return c
+}
+
+func (a *app) bootAdoptCommand() *cobra.Command {
+	var f inputFlags
+	var y consent
+	c := &cobra.Command{
+		Use:   "adopt [ARCHIVE…]",
+		Short: "Take archived roots in that another tool has put away",
+		Long: "Take subvolumes in the archive's folder in that another tool has put there: they are listed, can be used, pinned\n" +
+			"and compared, and go one day as others do, their age counted from now on. Without ARCHIVE, all of them. They stay\n" +
+			"where they are and keep their names. A plain folder can't be adopted, and nothing that coppice does deletes it.",
+		Example: "  coppice boot adopt\n" +
+			"  coppice boot adopt 2026-11-02_07:15:33",
+		RunE: func(c *cobra.Command, args []string) error {
+			with := map[string]any{}
+			if len(args) > 0 {
+				with["subvolumes"] = args
+			}
+			return a.bootChange(c, f, y, oneStep{verb: "adopt", title: "Adopt archived roots", uses: "btrfs.boot_adopt", with: with}, "root", "blank", "archive")
+		},
+	}
+	f.register(c)
+	y.register(c)
 	return c
 }

@@ -159,7 +159,7 @@ func (a *app) showBoot(s bootShown, now time.Time) error {
 		}
 	}
 	if n := len(s.Foreign); n > 0 {
-		fmt.Fprintf(a.out, "\nnot of coppice, and never deleted by it: %s\n", diagnostic.Escape(join(s.Foreign)))
+		fmt.Fprintf(a.out, "\nnot of coppice, and never deleted by it: %s\n  the subvolumes among them can be taken in: coppice boot adopt\n", diagnostic.Escape(join(s.Foreign)))
 	}
 	return nil
 }
@@ -174,7 +174,10 @@ func archiveNotes(e boot.ArchiveEntry) string {
 	if e.Confirmed {
 		all = append(all, "confirmed")
 	}
-	if !e.Trusted && !e.Abandoned {
+	if e.Adopted {
+		all = append(all, "adopted")
+	}
+	if !e.Trusted && !e.Abandoned && !e.Adopted {
 		all = append(all, "by an unsynchronised clock")
 	}
 	if e.Pinned != "" {

@@ -28,6 +28,12 @@ func (f *inputFlags) register(c *cobra.Command) {
 // resolve gathers the inputs of a run, later ones win: defaults of the playbook,
 // CONFIG/inputs/NAME.yaml, --inputs files, -i flags. Mistakes are printed.
 func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
+	values, _, err := a.resolveGiven(p, f)
+	return values, err
+}
+
+// resolveGiven is resolve that also says what somebody has given, in the order in which it was found.
+func (a *app) resolveGiven(p *check.Program, f inputFlags) (map[string]any, []check.Given, error) {
 	var given []check.Given
 	// A file of inputs is not shown in messages when it can hold a secret, wherever the
 	// mistake in it is.
@@ -58,28 +64,28 @@ func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 		return nil
 	}
 	if err := read(filepath.Join(a.configs, "inputs", p.Playbook.Name+".yaml"), false); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, file := range f.files {
 		if err := read(file, true); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for _, flag := range f.values {
 		name, value, ok := strings.Cut(flag, "=")
 		if !ok || name == "" {
-			return nil, usage("-i %q is not name=value", flag)
+			return nil, nil, usage("-i %q is not name=value", flag)
 		}
 		file, fromFile := strings.CutPrefix(value, "@")
 		switch {
 		case fromFile:
 			data, err := readBounded(file)
 			if err != nil {
-				return nil, unreadable("input "+name, err)
+				return nil, nil, unreadable("input "+name, err)
 			}
 			value = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 		case secret[name]:
-			return nil, exitError{code: exitUsage,
+			return nil, nil, exitError{code: exitUsage,
 				err:    fmt.Errorf("input %s is secret: on the command line everybody on this machine could read it", name),
 				advice: fmt.Sprintf("give it from a file: -i %s=@/path/to/file", name)}
 		}
@@ -94,9 +100,9 @@ func (a *app) resolve(p *check.Program, f inputFlags) (map[string]any, error) {
 	list = append(list, mistakes...)
 	a.diagnose(list, sources...)
 	if list.HasErrors() {
-		return nil, exit(exitInvalid, nil)
+		return nil, nil, exit(exitInvalid, nil)
 	}
-	return values, nil
+	return values, given, nil
 }
 
 // flagValue is the text of a flag as the input's type wants it: a list is

@@ -22,7 +22,7 @@ func TestDescribe(t *testing.T) {
 		"find": sdk.Reads, "diff": sdk.Reads, "restore": sdk.Writes, "replace": sdk.Writes,
 		"receive": sdk.Writes, "send": sdk.Writes,
 		"rollback": sdk.Writes, "boot_status": sdk.Reads, "boot_confirm": sdk.Writes, "boot_expired": sdk.Reads, "boot_tidy": sdk.Writes,
-		"boot_request": sdk.Writes, "boot_diff": sdk.Reads, "boot_rebase": sdk.Writes,
+		"boot_request": sdk.Writes, "boot_diff": sdk.Reads, "boot_rebase": sdk.Writes, "boot_adopt": sdk.Writes,
 	}
 	again := map[string]bool{"snapshot": true, "scrub": true, "balance": true, "trim": true, "defragment": true, "sync": true, "boot_rebase": true} // do something each time
 	if len(d.Actions) != len(want) {

@@ -104,7 +104,7 @@ func (s shelf) policyOf(c circumstances, in ExpiredInput, call *sdk.Call) policy
 // entry is an archive in outputs.
 func (k keeping) entry() ArchiveEntry {
 	return ArchiveEntry{Path: k.Now.Path, UUID: sdk.UUID(k.UUID.String()), Place: k.Place, At: k.At, Trusted: k.Trusted, Boot: k.Boot,
-		Confirmed: k.Confirmed, Abandoned: k.Abandoned, Pinned: k.Pinned, Mounted: k.Mounted, Keep: k.Keep}
+		Confirmed: k.Confirmed, Abandoned: k.Abandoned, Adopted: k.Adopted, Pinned: k.Pinned, Mounted: k.Mounted, Keep: k.Keep}
 }
 
 func expiredAction(m machine) sdk.Action {

@@ -13,6 +13,7 @@
 //   - Archive: the folder that the old ones go into; also one of those.
 //   - Intent: what a rollback has set out to do, on disk before anything is done, until all of it is done.
 //   - Abandoned: a clean one that was made and never came to its place, because the rollback was cut off. It stays in the archive.
+//   - Adopted: an archive that another tool has put away, and that there is a record of now.
 //   - Confirmed: of a boot, that the machine came up well; of a root, that such a boot ran from it.
 //   - Trip: a guard has found a reason to leave everything as it is.
 //
@@ -30,5 +31,5 @@ func Actions(h volume.Host) []sdk.Action { return actions(live(h)) }
 
 func actions(m machine) []sdk.Action {
 	return []sdk.Action{rollbackAction(m), statusAction(m), confirmAction(m), expiredAction(m), tidyAction(m),
-		requestAction(m), diffAction(m), rebaseAction(m)}
+		requestAction(m), diffAction(m), rebaseAction(m), adoptAction(m)}
 }

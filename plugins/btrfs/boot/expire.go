@@ -73,7 +73,7 @@ func newestTime(s state, all []keeping) time.Time {
 func expire(all []keeping, p policy) []keeping {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b keeping) int {
-		return cmp.Or(cmp.Compare(b.Sequence, a.Sequence), strings.Compare(a.Place, b.Place))
+		return cmp.Or(cmp.Compare(b.Sequence, a.Sequence), b.At.Compare(a.At), strings.Compare(a.Place, b.Place))
 	})
 	newer := map[string]int{} // archives of a place that are newer
 	for i := range all {

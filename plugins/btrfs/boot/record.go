@@ -115,6 +115,7 @@ type archived struct {
 	CountedFrom time.Time   `json:"counted_from,omitzero"` // of one with an untrusted clock: the first trusted time after it
 	Confirmed   bool        `json:"confirmed,omitempty"`   // a confirmed boot ran from it
 	Abandoned   bool        `json:"abandoned,omitempty"`
+	Adopted     bool        `json:"adopted,omitempty"` // another tool has put it away; At is by its name, or when it was adopted
 	Changed     uint64      `json:"changed,omitempty"` // of an abandoned one: the transaction of the last change in it
 }
 

@@ -48,6 +48,7 @@ type ArchiveEntry struct {
 	Boot      string    `json:"boot" doc:"Id of the boot that has archived it."`
 	Confirmed bool      `json:"confirmed" doc:"Whether a confirmed boot ran from it."`
 	Abandoned bool      `json:"abandoned" doc:"Whether it never came to its place."`
+	Adopted   bool      `json:"adopted" doc:"Whether another tool has put it away, and it was adopted; at is by its name then."`
 	Pinned    string    `json:"pinned" doc:"The pins on it, in words."`
 	Mounted   string    `json:"mounted" doc:"Where it is mounted, in words."`
 	Keep      string    `json:"keep" doc:"Why it stays; empty if it has had its day."`
@@ -162,4 +163,18 @@ type RebaseInput struct {
 type RebaseOutput struct {
 	UUID string `json:"uuid" doc:"UUID of the new blank."`
 	Kept string `json:"kept" doc:"Where the blank until now is; empty if there was none."`
+}
+
+// AdoptInput is the input of btrfs.boot_adopt.
+type AdoptInput struct {
+	Filesystem sdk.Filesystem `json:"filesystem" default:"/" doc:"The btrfs filesystem: UUID=…, LABEL=…, its device, or any path on it."`
+	Root       string         `json:"root" default:"root" min:"1" doc:"What they were roots of: the subvolume that is mounted as the root, by its path from the filesystem's top level."`
+	Blank      string         `json:"blank" default:"" doc:"The blank, which is not adopted if it lies in the archive."`
+	Archive    string         `json:"archive" default:"old_roots" min:"1" doc:"The folder of the archives, a path from the top level."`
+	Subvolumes []string       `json:"subvolumes,omitempty" doc:"Which: their paths from the top level, their names in the archive's folder, or their UUIDs. Left out: all that lie directly in the folder and that there is no record of."`
+}
+
+// AdoptOutput is the output of btrfs.boot_adopt.
+type AdoptOutput struct {
+	Adopted []string `json:"adopted" doc:"Their paths from the top level."`
 }

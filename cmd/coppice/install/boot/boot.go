@@ -17,14 +17,9 @@ import (
 	"path"
 	"regexp"
 	"strings"
-)
 
-// File is a file that is to be on a machine.
-type File struct {
-	Path    string // absolute
-	Mode    fs.FileMode
-	Content string // of a symbolic link: where it leads
-}
+	"github.com/hbohlen/coppice/cmd/coppice/install"
+)
 
 // Generator makes initrds.
 type Generator string
@@ -52,6 +47,32 @@ func (g Generator) Regenerate() []string {
 	return nil
 }
 
+// Programs are the paths that one of is there where the generator is.
+func (g Generator) Programs() []string {
+	switch g {
+	case Dracut:
+		return []string{"/usr/bin/dracut", "/usr/sbin/dracut"}
+	case InitramfsTools:
+		return []string{"/usr/sbin/update-initramfs", "/sbin/update-initramfs"}
+	case Mkinitcpio:
+		return []string{"/usr/bin/mkinitcpio"}
+	}
+	return nil
+}
+
+// Hooks are the paths that one of is there where the installation of a kernel calls the generator.
+func (g Generator) Hooks() []string {
+	switch g {
+	case Dracut:
+		return []string{"/etc/kernel/postinst.d/dracut", "/usr/lib/kernel/install.d/50-dracut.install"}
+	case InitramfsTools:
+		return []string{"/etc/kernel/postinst.d/initramfs-tools"}
+	case Mkinitcpio:
+		return []string{"/etc/mkinitcpio.d", "/usr/share/libalpm/hooks/90-mkinitcpio-install.hook"}
+	}
+	return nil
+}
+
 // Options say what the files are for.
 type Options struct {
 	Initrd  Generator
@@ -63,6 +84,9 @@ type Options struct {
 	Root string
 	// ConfirmAfter is how long after the start of the machine a boot is confirmed, as systemd.time(7) has it; "": no unit does it.
 	ConfirmAfter string
+	// Apt is set where apt keeps the system that the blank has a copy of: then it offers to make the blank anew.
+	Apt     bool
+	Persist Persist
 }
 
 //go:embed files
@@ -75,7 +99,7 @@ var plain = regexp.MustCompile(`^/[A-Za-z0-9._+/-]+$`)
 var timeSpan = regexp.MustCompile(`^[0-9]+ ?(s|sec|m|min|h|hours?|)( [0-9]+ ?(s|sec|m|min|h|hours?|))*$`)
 
 // Files are all files, in an order that is always the same.
-func Files(o Options) ([]File, error) {
+func Files(o Options) ([]install.File, error) {
 	for what, p := range map[string]string{"the path of coppice": o.Program, "the folder of its configuration": o.Configs} {
 		if !plain.MatchString(p) || path.Clean(p) != p {
 			return nil, fmt.Errorf("%s is %q, which can't stand in units and scripts: it is not absolute, or has more in it than letters, digits and ._+-", what, p)
@@ -112,7 +136,14 @@ func Files(o Options) ([]File, error) {
 		f.add(units+ConfirmTimer, 0o644, "confirm.timer")
 		f.link(units+"timers.target.wants/"+ConfirmTimer, units+ConfirmTimer)
 	}
-	return f.all, f.err
+	if o.Apt {
+		f.add("/etc/apt/apt.conf.d/90coppice-rebase", 0o644, "apt.conf")
+	}
+	kept, err := o.Persist.files()
+	if err != nil {
+		return nil, err
+	}
+	return append(f.all, kept...), f.err
 }
 
 // units is the folder of an administrator's units.
@@ -134,7 +165,7 @@ func Copied(configs string) []string {
 // writer collects files.
 type writer struct {
 	replace *strings.Replacer
-	all     []File
+	all     []install.File
 	err     error
 }
 
@@ -143,9 +174,9 @@ func (w *writer) add(path string, mode fs.FileMode, template string) {
 	if err != nil && w.err == nil {
 		w.err = err
 	}
-	w.all = append(w.all, File{Path: path, Mode: mode, Content: w.replace.Replace(string(text))})
+	w.all = append(w.all, install.File{Path: path, Mode: mode, Content: w.replace.Replace(string(text))})
 }
 
 func (w *writer) link(path, target string) {
-	w.all = append(w.all, File{Path: path, Mode: fs.ModeSymlink | 0o777, Content: target})
+	w.all = append(w.all, install.Link(path, target))
 }

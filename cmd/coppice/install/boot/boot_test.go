@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hbohlen/coppice/cmd/coppice/install"
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
@@ -51,7 +52,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-func modeOf(f File) string {
+func modeOf(f install.File) string {
 	if f.Mode&fs.ModeSymlink != 0 {
 		return "link"
 	}
@@ -115,7 +116,7 @@ func TestDevice(t *testing.T) {
 }
 
 // put writes the files below a folder.
-func put(t *testing.T, dir string, files []File) {
+func put(t *testing.T, dir string, files []install.File) {
 	t.Helper()
 	for _, f := range files {
 		at := filepath.Join(dir, f.Path)

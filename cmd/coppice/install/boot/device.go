@@ -19,6 +19,12 @@ func deviceLines(root string) (string, error) {
 	return fmt.Sprintf("Wants=%s\nAfter=%s\n", unit, unit), nil
 }
 
+// IsDevice reports whether a root is one that Options can have.
+func IsDevice(root string) bool {
+	_, err := deviceNode(root)
+	return err == nil
+}
+
 // deviceNode is the path that udev gives the device of a root, the very one that systemd's own units for it are named after: see
 // fstab_node_to_udev_node in its source.
 func deviceNode(root string) (string, error) {

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hbohlen/coppice/cmd/coppice/install"
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
 // beside are units that an initrd has and this machine's systemd package has not: what its generators make, and dracut's.
-var beside = []File{
+var beside = []install.File{
 	{Path: "/etc/systemd/system/sysroot.mount", Mode: 0o644, Content: `[Unit]
 Before=initrd-root-fs.target
 After=local-fs-pre.target systemd-fsck-root.service
@@ -48,7 +49,7 @@ ExecStart=/usr/bin/true
 }
 
 // verify makes systemd look at units below a folder that has all of this machine's, and returns what it finds wrong.
-func verify(t *testing.T, files []File, unit string) string {
+func verify(t *testing.T, files []install.File, unit string) string {
 	t.Helper()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		need.Missing(t, "systemd", "needs systemd-analyze")
@@ -86,17 +87,17 @@ func verify(t *testing.T, files []File, unit string) string {
 }
 
 // inImage are the files of an initrd with the unit in it, as dracut's module installs it.
-func inImage(t *testing.T, change func(unit string) string) []File {
+func inImage(t *testing.T, change func(unit string) string) []install.File {
 	t.Helper()
 	files, err := Files(example(Dracut))
 	if err != nil {
 		t.Fatal(err)
 	}
-	image := append([]File{}, beside...)
+	image := append([]install.File{}, beside...)
 	for _, f := range files {
 		if strings.HasSuffix(f.Path, "/"+RollbackService) {
-			image = append(image, File{Path: units + RollbackService, Mode: 0o644, Content: change(f.Content)},
-				File{Path: units + "initrd.target.wants/" + RollbackService, Mode: os.ModeSymlink | 0o777, Content: "../" + RollbackService})
+			image = append(image, install.File{Path: units + RollbackService, Mode: 0o644, Content: change(f.Content)},
+				install.File{Path: units + "initrd.target.wants/" + RollbackService, Mode: os.ModeSymlink | 0o777, Content: "../" + RollbackService})
 		}
 	}
 	if len(image) != len(beside)+2 {
@@ -152,5 +153,71 @@ func TestConfirmUnits(t *testing.T) {
 		if wrong := verify(t, files, unit); wrong != "" {
 			t.Errorf("%s:\n%s", unit, wrong)
 		}
+	}
+}
+
+func TestPersistUnits(t *testing.T) {
+	o := example(InitramfsTools)
+	o.Persist = Persist{On: "/persist", Paths: []string{"/var/lib/tailscale", "/etc/ssh", "/etc/machine-id"}}
+	files, err := Files(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range files {
+		if strings.HasSuffix(f.Path, ".mount") && !f.IsLink() {
+			names = append(names, filepath.Base(f.Path))
+		}
+	}
+	if got := strings.Join(names, " "); got != `etc-machine\x2did.mount etc-ssh.mount var-lib-tailscale.mount` {
+		t.Errorf("got %s", got)
+	}
+	// Where /persist comes from, as fstab has it.
+	files = append(files, install.File{Path: units + "persist.mount", Mode: 0o644, Content: "[Mount]\nWhat=/dev/vda\nWhere=/persist\nOptions=subvol=persist\n"})
+	for _, unit := range append(names, "local-fs.target") {
+		if wrong := verify(t, files, unit); wrong != "" {
+			t.Errorf("%s:\n%s", unit, wrong)
+		}
+	}
+	for name, bad := range map[string]Persist{
+		"relative":  {"/persist", []string{"etc/ssh"}},
+		"root":      {"/persist", []string{"/"}},
+		"space":     {"/persist", []string{"/my files"}},
+		"specifier": {"/persist", []string{"/x%n"}},
+		"line":      {"/persist", []string{"/x\nExec=y"}},
+		"dots":      {"/persist", []string{"/etc/../x"}},
+		"itself":    {"/persist", []string{"/persist"}},
+		"inside":    {"/persist", []string{"/persist/etc"}},
+		"around":    {"/var/persist", []string{"/var"}},
+		"twice":     {"/persist", []string{"/etc/ssh", "/etc/ssh"}},
+		"on":        {"persist", []string{"/etc/ssh"}},
+		"on root":   {"/", []string{"/etc/ssh"}},
+	} {
+		o.Persist = bad
+		if _, err := Files(o); err == nil {
+			t.Errorf("%s: %+v is taken", name, bad)
+		}
+	}
+}
+
+// TestApt: apt understands what it is told.
+func TestApt(t *testing.T) {
+	if _, err := exec.LookPath("apt-config"); err != nil {
+		t.Log("there is no apt here, which only Debian's own has to understand it")
+		return
+	}
+	o := example(InitramfsTools)
+	o.Apt = true
+	files, err := Files(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	put(t, dir, files)
+	c := exec.Command("apt-config", "dump", "--format", "%F=%v%n", "DPkg::Post-Invoke")
+	c.Env = append(os.Environ(), "APT_CONFIG="+dir+"/etc/apt/apt.conf.d/90coppice-rebase")
+	out, err := c.CombinedOutput()
+	if want := "if [ -x /usr/local/bin/coppice ]; then /usr/local/bin/coppice boot rebase --offer || true; fi"; err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
