@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/host"
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/order"
 	"github.com/hbohlen/coppice/sdk/serve"
 )
 
@@ -120,7 +120,7 @@ func (a *app) pluginRows(ctx context.Context, h *host.Host) []row {
 		}
 		rows = append(rows, r)
 	}
-	slices.SortStableFunc(rows, func(x, y row) int {
+	order.Stable(rows, func(x, y row) int {
 		switch { // those that are built in come first
 		case x.Source == builtIn && y.Source != builtIn:
 			return -1

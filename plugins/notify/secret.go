@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 const (
@@ -54,7 +56,7 @@ func secretsOf(texts []string, shown ...string) secrets {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
+	order.By(all, func(a, b string) int { return len(b) - len(a) })
 	return slices.Compact(all)
 }
 

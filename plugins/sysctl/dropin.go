@@ -3,8 +3,9 @@ package sysctl
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
+
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // mark is the first line of files that we have written. Others are not ours.
@@ -89,9 +90,9 @@ type found struct {
 
 // applied are the files that systemd-sysctl reads, in the order in which it does, with ours among them, seen as empty. folders hold files by their
 // name, the folder that counts more first. hidden is what ours hides.
-func applied(folders [][]found, ours string) (order []found, hidden []string) {
+func applied(folders [][]found, ours string) (files []found, hidden []string) {
 	taken := map[string]bool{path.Base(ours): true}
-	order = []found{{path: ours}}
+	files = []found{{path: ours}}
 	for _, folder := range folders {
 		for _, f := range folder {
 			name := path.Base(f.path)
@@ -103,12 +104,12 @@ func applied(folders [][]found, ours string) (order []found, hidden []string) {
 				}
 			case !taken[name]:
 				taken[name] = true
-				order = append(order, f)
+				files = append(files, f)
 			}
 		}
 	}
-	slices.SortStableFunc(order, func(a, b found) int { return strings.Compare(path.Base(a.path), path.Base(b.path)) })
-	return order, hidden
+	order.Stable(files, func(a, b found) int { return strings.Compare(path.Base(a.path), path.Base(b.path)) })
+	return files, hidden
 }
 
 // conflict is an assignment of a later file that takes away what ours sets.

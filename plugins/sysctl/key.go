@@ -2,9 +2,10 @@ package sysctl
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // key is a key as somebody has written it.
@@ -65,7 +66,7 @@ func closest(name string, names []string) []string {
 			all = append(all, near{n, d})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b near) int { return a.distance - b.distance })
+	order.Stable(all, func(a, b near) int { return a.distance - b.distance })
 	var found []string
 	for _, n := range all {
 		found = append(found, n.name)

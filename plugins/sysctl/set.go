@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/order"
 	"github.com/hbohlen/coppice/sdk/schema"
 )
 
@@ -85,7 +86,7 @@ func wishesOf(in SetInput) ([]wish, error) {
 		taken[k.path] = text
 		all = append(all, wish{key: k, at: at, value: value})
 	}
-	slices.SortFunc(all, func(a, b wish) int { return inOrder(a.path, b.path) })
+	order.By(all, func(a, b wish) int { return inOrder(a.path, b.path) })
 	return all, errors.Join(errs...)
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/coreos/go-systemd/v22/unit"
 
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // suffixes of units, see systemd.unit(5).
@@ -94,7 +95,7 @@ func closest(name string, all []string) []string {
 			found = append(found, candidate{other, d})
 		}
 	}
-	slices.SortFunc(found, func(a, b candidate) int {
+	order.By(found, func(a, b candidate) int {
 		if a.distance != b.distance {
 			return a.distance - b.distance
 		}

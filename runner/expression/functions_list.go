@@ -3,6 +3,8 @@ package expression
 import (
 	"fmt"
 	"slices"
+
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 func elementType(args []Type) Type {
@@ -190,12 +192,12 @@ func descending(args []any, i int) (bool, error) {
 
 // sort orders list by the keys beside it; equal ones keep their order.
 func (e *evaluation) sort(list, by []any, desc bool) ([]any, error) {
-	order := make([]int, len(list))
-	for i := range order {
-		order[i] = i
+	places := make([]int, len(list))
+	for i := range places {
+		places[i] = i
 	}
 	var failed error
-	slices.SortStableFunc(order, func(a, b int) int {
+	order.Stable(places, func(a, b int) int {
 		if err := e.tick(); err != nil && failed == nil {
 			failed = err
 		}
@@ -212,7 +214,7 @@ func (e *evaluation) sort(list, by []any, desc bool) ([]any, error) {
 		return nil, failed
 	}
 	out := make([]any, len(list))
-	for i, from := range order {
+	for i, from := range places {
 		out[i] = list[from]
 	}
 	return out, e.grow(len(out) * wordSize)

@@ -1,7 +1,7 @@
 package expression
 
 import (
-	"slices"
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // The codes of a Problem.
@@ -36,6 +36,6 @@ func (p Problem) String() string {
 }
 
 func sortProblems(problems []Problem) []Problem {
-	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Offset - b.Offset })
+	order.Stable(problems, func(a, b Problem) int { return a.Offset - b.Offset })
 	return problems
 }

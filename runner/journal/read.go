@@ -15,6 +15,7 @@ import (
 
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // Listing is what stands in state folders.
@@ -59,7 +60,7 @@ func List(dirs []string) (Listing, error) {
 			l.Runs = append(l.Runs, s)
 		}
 	}
-	slices.SortStableFunc(l.Runs, func(a, b Summary) int {
+	order.Stable(l.Runs, func(a, b Summary) int {
 		// One that goes on from another has the other's instant.
 		return cmp.Or(b.Instant.Compare(a.Instant), b.Started.Compare(a.Started), strings.Compare(b.Run, a.Run))
 	})
@@ -267,7 +268,7 @@ func near(run string, ids []string) []string {
 		return n
 	}
 	rest := slices.Clone(ids)
-	slices.SortStableFunc(rest, func(a, b string) int { return same(b) - same(a) })
+	order.Stable(rest, func(a, b string) int { return same(b) - same(a) })
 	for _, id := range rest {
 		add(id)
 	}

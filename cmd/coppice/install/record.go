@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // RecordPath is where it stands what was installed.
@@ -60,7 +62,7 @@ func (r *record) set(i installed) bool {
 	if len(i.Parts) > 0 {
 		r.Files = append(r.Files, i)
 	}
-	slices.SortFunc(r.Files, func(a, b installed) int {
+	order.By(r.Files, func(a, b installed) int {
 		if a.Path < b.Path {
 			return -1
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // copyTree makes a writable copy of a subvolume, with copies of those that lie in it in their places. What it is cut off at stays,
@@ -59,6 +60,6 @@ func nestedIn(f *kernel.Filesystem, at string) ([]kernel.Subvolume, error) {
 			nested = append(nested, s)
 		}
 	}
-	slices.SortFunc(nested, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
+	order.By(nested, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
 	return nested, nil
 }

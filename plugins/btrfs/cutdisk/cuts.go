@@ -3,7 +3,8 @@ package cutdisk
 import (
 	"cmp"
 	"math/rand/v2"
-	"slices"
+
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // Sample says which cuts to try.
@@ -44,7 +45,7 @@ func (t *Tape) Cuts(s Sample) Cuts {
 			c.List = append(c.List, Cut{Boundary: torn[from+random.IntN(to-from)], Seed: 1 + random.Uint64N(1<<32)})
 		}
 	}
-	slices.SortFunc(c.List, func(a, b Cut) int { return cmp.Or(a.Boundary-b.Boundary, cmp.Compare(a.Seed, b.Seed)) })
+	order.By(c.List, func(a, b Cut) int { return cmp.Or(a.Boundary-b.Boundary, cmp.Compare(a.Seed, b.Seed)) })
 	return c
 }
 

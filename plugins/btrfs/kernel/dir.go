@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"io/fs"
 	"os"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // Dir is an open directory of the filesystem. It stays the same directory when it is renamed. Paths given to its methods
@@ -109,7 +110,7 @@ func (d *Dir) ReadEntries() ([]Entry, error) {
 		}
 		entries = append(entries, Entry{Name: e.Name(), Type: t})
 	}
-	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
 	return entries, nil
 }
 

@@ -3,10 +3,11 @@ package kernel
 import (
 	"cmp"
 	"encoding/binary"
-	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // QuotaMode is how the filesystem counts what its subvolumes use.
@@ -106,7 +107,7 @@ func (f *Filesystem) Quota() (Quota, error) {
 	for _, g := range groups {
 		q.Groups = append(q.Groups, *g)
 	}
-	slices.SortFunc(q.Groups, func(a, b QuotaGroup) int {
+	order.By(q.Groups, func(a, b QuotaGroup) int {
 		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(a.ID, b.ID))
 	})
 	return q, nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // Decide decides for every snapshot of one source whether it stays. It changes none of its arguments, never fails, and given a
@@ -63,9 +65,9 @@ func arrange(p Policy, now time.Time, trusted bool, snaps []Snapshot) []*entry {
 		entries[i] = &store[i]
 	}
 	if trusted {
-		slices.SortFunc(entries, newestByTime)
+		order.By(entries, newestByTime)
 	} else {
-		slices.SortFunc(entries, newestBySeq)
+		order.By(entries, newestBySeq)
 	}
 	return entries
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // prunePrivate is what Apply deletes: what is at the same index of the planned Deleted and of the changes.
@@ -63,7 +64,7 @@ func pruneSources(m *machine, into string) []pruneSource {
 	for _, s := range found {
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b pruneSource) int { return cmp.Compare(a.name, b.name) })
+	order.By(all, func(a, b pruneSource) int { return cmp.Compare(a.name, b.name) })
 	return all
 }
 
@@ -243,7 +244,7 @@ func (p *pruner) source(s pruneSource) bool {
 		}
 		p.maySpare(s, decision, byKey)
 	}
-	slices.SortFunc(facts.Members, func(a, b memberFact) int { return cmp.Compare(a.Snapshot, b.Snapshot) })
+	order.By(facts.Members, func(a, b memberFact) int { return cmp.Compare(a.Snapshot, b.Snapshot) })
 	p.facts.Sources = append(p.facts.Sources, facts)
 	return true
 }

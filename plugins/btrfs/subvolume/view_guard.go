@@ -7,6 +7,7 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // What coppice's records allow.
@@ -87,7 +88,7 @@ func (v *View) Orphans() []Orphan {
 			all = append(all, Orphan{id, holds})
 		}
 	}
-	slices.SortFunc(all, func(a, b Orphan) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
+	order.By(all, func(a, b Orphan) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
 	return all
 }
 

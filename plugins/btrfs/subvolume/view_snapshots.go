@@ -9,6 +9,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/order"
 )
 
 // The managed snapshots: a View needs Look.Catalogue to tell.
@@ -33,7 +34,7 @@ func (v *View) Stamped(source, folder string) []Known {
 			all = append(all, knownOf(s))
 		}
 	}
-	slices.SortFunc(all, func(a, b Known) int { return strings.Compare(a.Name(), b.Name()) })
+	order.By(all, func(a, b Known) int { return strings.Compare(a.Name(), b.Name()) })
 	return all
 }
 
