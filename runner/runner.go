@@ -29,16 +29,23 @@ import (
 // Runner loads and executes playbooks with the plugins of one host.
 type Runner struct {
 	Host *host.Host
+	// Ahead is for a program that is going to be executed: what its first steps call is started while it is being checked.
+	Ahead bool
 }
 
-// Load parses and checks a playbook. The plugins that it names are started and
-// asked what they are; none touches the machine. An error is about a plugin
+// Load parses and checks a playbook. The plugins that it names are asked what
+// they are, and started for that if need be; none touches the machine. An error is about a plugin
 // that can't be used; a mistake in the playbook is in the list, and then the
 // program is nil.
 func (r *Runner) Load(ctx context.Context, file string, data []byte) (*check.Program, diagnostic.List, error) {
 	parsed, found := playbook.Parse(file, data)
 	if parsed == nil {
 		return nil, found, nil
+	}
+	if r.Ahead {
+		for _, name := range check.Certain(parsed) {
+			r.Host.Ahead(ctx, name)
+		}
 	}
 	plugins, err := r.describe(ctx, parsed)
 	if err != nil {

@@ -44,6 +44,7 @@ func (a *app) bootConfirmCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			s := a.session(c.Context())
 			defer s.close()
+			tellLeft(untoldBoot, a.journal())
 			if !w.unchecked {
 				if err := a.well(s, w, c.Flags().Changed); err != nil {
 					return err

@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/boot"
 	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/runner/report"
 	"github.com/hbohlen/coppice/sdk"
 )
 
@@ -49,5 +52,21 @@ func TestBootEntry(t *testing.T) {
 		if _, any := bootEntry(run, engine.StepFinished{StepResult: r}); any {
 			t.Errorf("%s: a preview is told", name)
 		}
+	}
+}
+
+// TestToldLater: what an initrd without a journal has left is told once, by one with a journal.
+func TestToldLater(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "run", "untold.json")
+	left := report.Entry{Priority: 5, Message: "the root is a clean one", MessageID: boot.RolledBackID, Run: "r"}
+	leave(file, left)
+	tellLeft(file, nil)
+	tellLeft(file, func(report.Entry) error { return errors.New("no") })
+	var told []report.Entry
+	tell := func(e report.Entry) error { told = append(told, e); return nil }
+	tellLeft(file, tell)
+	tellLeft(file, tell)
+	if len(told) != 1 || told[0] != left {
+		t.Errorf("%+v", told)
 	}
 }
