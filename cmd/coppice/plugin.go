@@ -12,12 +12,12 @@ import (
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/host"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
 	"github.com/hbohlen/coppice/sdk/serve"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 func (a *app) pluginCommand() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "List, describe, test and serve plugins", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "plugin", Short: "Start, list, describe, test and pin plugins", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(&cobra.Command{
 		Use:   "list",
@@ -74,7 +74,7 @@ func (a *app) pluginCommand() *cobra.Command {
 				advice: "there are: " + join(names)}
 		},
 	})
-	c.AddCommand(a.pluginLockCommand(), a.pluginTestCommand())
+	c.AddCommand(a.pluginLockCommand(), a.pluginTestCommand(), a.pluginInitCommand())
 	return c
 }
 
@@ -118,7 +118,7 @@ func (a *app) pluginRows(ctx context.Context, h *host.Host) []row {
 		}
 		rows = append(rows, r)
 	}
-	order.Stable(rows, func(x, y row) int {
+	sorting.Stable(rows, func(x, y row) int {
 		switch { // those that are built in come first
 		case x.Source == builtIn && y.Source != builtIn:
 			return -1

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 const (
@@ -56,7 +56,7 @@ func secretsOf(texts []string, shown ...string) secrets {
 			}
 		}
 	}
-	order.By(all, func(a, b string) int { return len(b) - len(a) })
+	sorting.By(all, func(a, b string) int { return len(b) - len(a) })
 	return slices.Compact(all)
 }
 

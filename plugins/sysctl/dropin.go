@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // mark is the first line of files that we have written. Others are not ours.
@@ -108,7 +108,7 @@ func applied(folders [][]found, ours string) (files []found, hidden []string) {
 			}
 		}
 	}
-	order.Stable(files, func(a, b found) int { return strings.Compare(path.Base(a.path), path.Base(b.path)) })
+	sorting.Stable(files, func(a, b found) int { return strings.Compare(path.Base(a.path), path.Base(b.path)) })
 	return files, hidden
 }
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // key is a key as somebody has written it.
@@ -66,7 +66,7 @@ func closest(name string, names []string) []string {
 			all = append(all, near{n, d})
 		}
 	}
-	order.Stable(all, func(a, b near) int { return a.distance - b.distance })
+	sorting.Stable(all, func(a, b near) int { return a.distance - b.distance })
 	var found []string
 	for _, n := range all {
 		found = append(found, n.name)

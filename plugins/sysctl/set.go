@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
 	"github.com/hbohlen/coppice/sdk/schema"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 func setAction(h host) sdk.Action {
@@ -86,7 +86,7 @@ func wishesOf(in SetInput) ([]wish, error) {
 		taken[k.path] = text
 		all = append(all, wish{key: k, at: at, value: value})
 	}
-	order.By(all, func(a, b wish) int { return inOrder(a.path, b.path) })
+	sorting.By(all, func(a, b wish) int { return inOrder(a.path, b.path) })
 	return all, errors.Join(errs...)
 }
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Shown is how many diagnostics a report prints before it only counts.
@@ -31,7 +31,7 @@ func (l List) HasErrors() bool {
 // equal, without those that say the same thing about the same place. The receiver is left as it is.
 func (l List) Sorted() List {
 	sorted := slices.Clone(l)
-	order.Stable(sorted, func(a, b Diagnostic) int {
+	sorting.Stable(sorted, func(a, b Diagnostic) int {
 		return cmp.Or(
 			cmp.Compare(a.File, b.File),
 			cmp.Compare(a.Pos.Line, b.Pos.Line),

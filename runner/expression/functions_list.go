@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 func elementType(args []Type) Type {
@@ -197,7 +197,7 @@ func (e *evaluation) sort(list, by []any, desc bool) ([]any, error) {
 		places[i] = i
 	}
 	var failed error
-	order.Stable(places, func(a, b int) int {
+	sorting.Stable(places, func(a, b int) int {
 		if err := e.tick(); err != nil && failed == nil {
 			failed = err
 		}

@@ -1,7 +1,7 @@
 package expression
 
 import (
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // The codes of a Problem.
@@ -36,6 +36,6 @@ func (p Problem) String() string {
 }
 
 func sortProblems(problems []Problem) []Problem {
-	order.Stable(problems, func(a, b Problem) int { return a.Offset - b.Offset })
+	sorting.Stable(problems, func(a, b Problem) int { return a.Offset - b.Offset })
 	return problems
 }

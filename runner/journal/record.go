@@ -11,7 +11,7 @@ import (
 
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Summary is what a list of runs shows.
@@ -303,7 +303,7 @@ func (b *builder) finish() {
 			rank[whole] = i
 		}
 	}
-	order.Stable(b.record.Steps, func(x, y *Step) int {
+	sorting.Stable(b.record.Steps, func(x, y *Step) int {
 		a, c := keyOf(x.Step), keyOf(y.Step)
 		ranks := cmp.Compare(rank[key{a.section, a.id, -1}], rank[key{c.section, c.id, -1}])
 		return cmp.Or(ranks, cmp.Compare(a.item, c.item))

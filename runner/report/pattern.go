@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/hbohlen/coppice/runner/diagnostic"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Shorter forms are not looked for: they would be found everywhere.
@@ -40,7 +40,7 @@ func newPatterns(secrets []string) *patterns {
 		}
 	}
 	for i := range p.byFirst {
-		order.By(p.byFirst[i], func(a, b string) int { return len(b) - len(a) })
+		sorting.By(p.byFirst[i], func(a, b string) int { return len(b) - len(a) })
 	}
 	return p
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Preview previews the playbook at an instant, on top of changes that are planned and not made.
@@ -237,15 +237,15 @@ func (s *simulation) finish() {
 				keepers[why]++
 			}
 		}
-		order.Stable(g.Resources, func(a, b Existing) int { return a.Since.Compare(b.Since) })
+		sorting.Stable(g.Resources, func(a, b Existing) int { return a.Since.Compare(b.Since) })
 		g.Keepers = []Keeper{}
 		for _, why := range slices.Sorted(maps.Keys(keepers)) {
 			g.Keepers = append(g.Keepers, Keeper{why, keepers[why]})
 		}
-		order.Stable(g.Keepers, func(a, b Keeper) int { return b.Count - a.Count })
+		sorting.Stable(g.Keepers, func(a, b Keeper) int { return b.Count - a.Count })
 		s.result.Groups = append(s.result.Groups, g.Group)
 	}
-	order.By(s.result.Groups, func(a, b Group) int {
+	sorting.By(s.result.Groups, func(a, b Group) int {
 		return strings.Compare(a.Type+"\x00"+a.Scope+"\x00"+a.Folder, b.Type+"\x00"+b.Scope+"\x00"+b.Folder)
 	})
 	for _, list := range []*[]Told{&s.result.Warnings, &s.result.Failures} {

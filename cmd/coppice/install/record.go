@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // RecordPath is where it stands what was installed.
@@ -62,7 +62,7 @@ func (r *record) set(i installed) bool {
 	if len(i.Parts) > 0 {
 		r.Files = append(r.Files, i)
 	}
-	order.By(r.Files, func(a, b installed) int {
+	sorting.By(r.Files, func(a, b installed) int {
 		if a.Path < b.Path {
 			return -1
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // adoptPrivate is what Apply does.
@@ -101,7 +101,7 @@ func named(f *kernel.Filesystem, source Source, names []string) ([]kernel.Subvol
 			inside = append(inside, s)
 		}
 	}
-	order.By(inside, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
+	sorting.By(inside, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
 	if len(names) == 0 {
 		return inside, nil
 	}

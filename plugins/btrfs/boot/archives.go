@@ -9,7 +9,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // shelf is all archives of a filesystem, with the state.
@@ -76,7 +76,7 @@ func readShelf(f *kernel.Filesystem) (shelf, error) {
 					k.Pinned = "in it " + v.Path + " is " + h.String()
 				}
 			}
-			order.By(k.Nested, func(a, b kernel.Subvolume) int { return len(a.Path) - len(b.Path) })
+			sorting.By(k.Nested, func(a, b kernel.Subvolume) int { return len(a.Path) - len(b.Path) })
 		}
 		s.All = append(s.All, k)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // copyTree makes a writable copy of a subvolume, with copies of those that lie in it in their places. What it is cut off at stays,
@@ -60,6 +60,6 @@ func nestedIn(f *kernel.Filesystem, at string) ([]kernel.Subvolume, error) {
 			nested = append(nested, s)
 		}
 	}
-	order.By(nested, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
+	sorting.By(nested, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
 	return nested, nil
 }

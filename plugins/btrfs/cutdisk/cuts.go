@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"math/rand/v2"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Sample says which cuts to try.
@@ -45,7 +45,7 @@ func (t *Tape) Cuts(s Sample) Cuts {
 			c.List = append(c.List, Cut{Boundary: torn[from+random.IntN(to-from)], Seed: 1 + random.Uint64N(1<<32)})
 		}
 	}
-	order.By(c.List, func(a, b Cut) int { return cmp.Or(a.Boundary-b.Boundary, cmp.Compare(a.Seed, b.Seed)) })
+	sorting.By(c.List, func(a, b Cut) int { return cmp.Or(a.Boundary-b.Boundary, cmp.Compare(a.Seed, b.Seed)) })
 	return c
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Dir is an open directory of the filesystem. It stays the same directory when it is renamed. Paths given to its methods
@@ -110,7 +110,7 @@ func (d *Dir) ReadEntries() ([]Entry, error) {
 		}
 		entries = append(entries, Entry{Name: e.Name(), Type: t})
 	}
-	order.By(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+	sorting.By(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
 	return entries, nil
 }
 

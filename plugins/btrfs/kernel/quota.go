@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // QuotaMode is how the filesystem counts what its subvolumes use.
@@ -107,7 +107,7 @@ func (f *Filesystem) Quota() (Quota, error) {
 	for _, g := range groups {
 		q.Groups = append(q.Groups, *g)
 	}
-	order.By(q.Groups, func(a, b QuotaGroup) int {
+	sorting.By(q.Groups, func(a, b QuotaGroup) int {
 		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(a.ID, b.ID))
 	})
 	return q, nil

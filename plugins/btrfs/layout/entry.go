@@ -9,7 +9,7 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // wanted is one entry of a layout, understood.
@@ -60,7 +60,7 @@ func readEntries(entries []Entry) ([]wanted, error) {
 		all = append(all, w)
 	}
 	depth := func(w wanted) int { return strings.Count(w.path, "/") }
-	order.Stable(all, func(a, b wanted) int { return cmp.Compare(depth(a), depth(b)) })
+	sorting.Stable(all, func(a, b wanted) int { return cmp.Compare(depth(a), depth(b)) })
 	return all, errors.Join(errs...)
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // deleteTreePrivate is what Apply does: one operation for each change, in the same order.
@@ -172,7 +172,7 @@ func chooseTrees(v *subvolume.View, in DeleteTreeInput) (going []subvolume.Known
 		}
 	}
 	depth := func(s subvolume.Known) int { return strings.Count(s.Path, "/") }
-	order.Stable(going, func(a, b subvolume.Known) int { return cmp.Compare(depth(b), depth(a)) })
+	sorting.Stable(going, func(a, b subvolume.Known) int { return cmp.Compare(depth(b), depth(a)) })
 	return going, named, errors.Join(errs...)
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/ages"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Copies say which UUID the copy of something has, by the one that the layout gives it: subvolumes and filesystems, of all
@@ -240,6 +240,6 @@ func (c Copies) Original(l Filesystem) Filesystem {
 	for i := range l.Records {
 		l.Records[i].Path, l.Records[i].Content = translate.Replace(l.Records[i].Path), translate.Replace(l.Records[i].Content)
 	}
-	order.By(l.Records, func(a, b Record) int { return strings.Compare(a.Path, b.Path) })
+	sorting.By(l.Records, func(a, b Record) int { return strings.Compare(a.Path, b.Path) })
 	return l
 }

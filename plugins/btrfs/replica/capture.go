@@ -9,7 +9,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Capture reads the shape of a filesystem. notes are what could not be captured, in words.
@@ -43,7 +43,7 @@ func (c *capture) subvolumes() error {
 	if err != nil {
 		return err
 	}
-	order.By(all, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
+	sorting.By(all, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
 	c.ids, c.paths = map[uint64]int{}, map[uint64]string{kernel.TopLevelID: ""}
 	for _, s := range all {
 		if !utf8.ValidString(s.Path) {

@@ -11,7 +11,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Expand returns the layout with all that is written in short written in full, as Capture writes it: every subvolume has a UUID, a
@@ -76,8 +76,8 @@ func (f *Filesystem) expand(index int, taken time.Time) {
 	if len(f.Records) > 0 && !slices.ContainsFunc(f.Records, func(r Record) bool { return r.Path == "version" }) {
 		f.Records = append(f.Records, Record{Path: "version", Content: "1\n"})
 	}
-	order.By(f.Records, func(a, b Record) int { return strings.Compare(a.Path, b.Path) })
-	order.By(f.Subvolumes, func(a, b Subvolume) int { return strings.Compare(a.Path, b.Path) })
+	sorting.By(f.Records, func(a, b Record) int { return strings.Compare(a.Path, b.Path) })
+	sorting.By(f.Subvolumes, func(a, b Subvolume) int { return strings.Compare(a.Path, b.Path) })
 }
 
 // at is the subvolume at a path, nil where there is none.

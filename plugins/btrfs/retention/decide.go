@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Decide decides for every snapshot of one source whether it stays. It changes none of its arguments, never fails, and given a
@@ -65,9 +65,9 @@ func arrange(p Policy, now time.Time, trusted bool, snaps []Snapshot) []*entry {
 		entries[i] = &store[i]
 	}
 	if trusted {
-		order.By(entries, newestByTime)
+		sorting.By(entries, newestByTime)
 	} else {
-		order.By(entries, newestBySeq)
+		sorting.By(entries, newestBySeq)
 	}
 	return entries
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // machine is everything that plans look at, observed once a call and with the changes of earlier steps laid over it.
@@ -164,7 +164,7 @@ func sortedByPath(all []subvolume) []subvolume {
 	for i := range places {
 		places[i] = i
 	}
-	order.By(places, func(i, j int) int { return strings.Compare(all[i].Path, all[j].Path) })
+	sorting.By(places, func(i, j int) int { return strings.Compare(all[i].Path, all[j].Path) })
 	sorted := make([]subvolume, len(all))
 	for to, from := range places {
 		sorted[to] = all[from]

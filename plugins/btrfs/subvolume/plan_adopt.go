@@ -14,7 +14,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // adoptedBy is who has taken the members of a record of adopted snapshots.
@@ -81,7 +81,7 @@ func planAdopt(m *machine, in AdoptInput, into, folder string, instant time.Time
 	if err != nil {
 		return adoptPlan{}, err
 	}
-	order.By(chosen, func(a, b subvolume) int { return cmp.Compare(a.Path, b.Path) })
+	sorting.By(chosen, func(a, b subvolume) int { return cmp.Compare(a.Path, b.Path) })
 	chosen = slices.CompactFunc(chosen, func(a, b subvolume) bool { return a.Path == b.Path })
 	facts := adoptFacts{Filesystem: m.uuid, Adopted: []string{}}
 	for _, s := range chosen {
@@ -91,7 +91,7 @@ func planAdopt(m *machine, in AdoptInput, into, folder string, instant time.Time
 	if len(a.planned.Changes) > 0 && m.readOnly {
 		return adoptPlan{}, m.readOnlyError("no record can be written")
 	}
-	order.By(a.planned.Outputs.Left, func(a, b LeftSnapshot) int { return cmp.Compare(a.Path, b.Path) })
+	sorting.By(a.planned.Outputs.Left, func(a, b LeftSnapshot) int { return cmp.Compare(a.Path, b.Path) })
 	a.planned.Facts = facts
 	a.planned.Private.Filesystem, a.planned.Private.Source, a.planned.Private.Stamp = m.uuid, a.source, StampOf(instant)
 	a.planned.Private.Output = a.planned.Outputs

@@ -10,7 +10,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // deletePrivate is what Apply deletes: what is at the same index of Output.Deleted and of the changes.
@@ -177,6 +177,6 @@ func (m *machine) lastOnes(chosen []subvolume, into string, clock clock) []subvo
 			all = append(all, last)
 		}
 	}
-	order.By(all, func(a, b subvolume) int { return cmp.Compare(a.Path, b.Path) })
+	sorting.By(all, func(a, b subvolume) int { return cmp.Compare(a.Path, b.Path) })
 	return all
 }

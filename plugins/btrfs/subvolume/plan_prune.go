@@ -11,7 +11,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // prunePrivate is what Apply deletes: what is at the same index of the planned Deleted and of the changes.
@@ -64,7 +64,7 @@ func pruneSources(m *machine, into string) []pruneSource {
 	for _, s := range found {
 		all = append(all, s)
 	}
-	order.By(all, func(a, b pruneSource) int { return cmp.Compare(a.name, b.name) })
+	sorting.By(all, func(a, b pruneSource) int { return cmp.Compare(a.name, b.name) })
 	return all
 }
 
@@ -244,7 +244,7 @@ func (p *pruner) source(s pruneSource) bool {
 		}
 		p.maySpare(s, decision, byKey)
 	}
-	order.By(facts.Members, func(a, b memberFact) int { return cmp.Compare(a.Snapshot, b.Snapshot) })
+	sorting.By(facts.Members, func(a, b memberFact) int { return cmp.Compare(a.Snapshot, b.Snapshot) })
 	p.facts.Sources = append(p.facts.Sources, facts)
 	return true
 }

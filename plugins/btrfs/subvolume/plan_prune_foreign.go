@@ -7,7 +7,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // otherTool says which other tool keeps snapshots where those of the source are, unless it is meant to.
@@ -53,7 +53,7 @@ func (p *pruner) foreign(s pruneSource) {
 	if len(all) == 0 {
 		return
 	}
-	order.By(all, func(a, b stranger) int { return strings.Compare(a.path, b.path) })
+	sorting.By(all, func(a, b stranger) int { return strings.Compare(a.path, b.path) })
 	var shown []string
 	for i, f := range all {
 		resource := p.m.resource(f.path, f.id)

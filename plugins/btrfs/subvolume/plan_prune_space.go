@@ -11,7 +11,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // space is how full a filesystem is, in bytes as files see it: the figures of btrfs.usage.
@@ -84,7 +84,7 @@ func (p *pruner) forSpace() {
 			"%v, and %s is asked for, but no snapshot may go for it besides", p.m.space, p.in.wanted()))
 		return
 	}
-	order.By(p.spares, func(a, b spare) int {
+	sorting.By(p.spares, func(a, b spare) int {
 		byTime := a.verdict.Time.Compare(b.verdict.Time)
 		if !p.clock.Trusted {
 			byTime = 0

@@ -7,7 +7,7 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // What coppice's records allow.
@@ -88,7 +88,7 @@ func (v *View) Orphans() []Orphan {
 			all = append(all, Orphan{id, holds})
 		}
 	}
-	order.By(all, func(a, b Orphan) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
+	sorting.By(all, func(a, b Orphan) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
 	return all
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // The managed snapshots: a View needs Look.Catalogue to tell.
@@ -34,7 +34,7 @@ func (v *View) Stamped(source, folder string) []Known {
 			all = append(all, knownOf(s))
 		}
 	}
-	order.By(all, func(a, b Known) int { return strings.Compare(a.Name(), b.Name()) })
+	sorting.By(all, func(a, b Known) int { return strings.Compare(a.Name(), b.Name()) })
 	return all
 }
 

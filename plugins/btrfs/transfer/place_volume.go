@@ -18,7 +18,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/transfer/stream"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // volumePlace is a folder of a mounted btrfs.
@@ -80,7 +80,7 @@ func (p *volumePlace) observe(ctx context.Context, q query) (content, error) {
 	for name, claimed := range claims {
 		c.Remnants = append(c.Remnants, remnant{Path: claimed.Path(), UUID: byPath[claimed.Path()].UUID, Note: name})
 	}
-	order.By(c.Remnants, func(a, b remnant) int { return cmp.Compare(a.Path, b.Path) })
+	sorting.By(c.Remnants, func(a, b remnant) int { return cmp.Compare(a.Path, b.Path) })
 	if on := p.h.SwitchesOn(p.f); len(on) > 0 {
 		c.Switch = on[0]
 	}

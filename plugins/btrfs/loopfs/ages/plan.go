@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Fields and size of btrfs_root_item. Kernels up to 3.5 wrote a shorter one, without UUID and times.
@@ -99,7 +99,7 @@ func sorted(times map[kernel.UUID]Facts) []kernel.UUID {
 	for uuid := range times {
 		uuids = append(uuids, uuid)
 	}
-	order.By(uuids, func(a, b kernel.UUID) int { return bytes.Compare(a[:], b[:]) })
+	sorting.By(uuids, func(a, b kernel.UUID) int { return bytes.Compare(a[:], b[:]) })
 	return uuids
 }
 

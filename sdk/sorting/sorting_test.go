@@ -1,4 +1,4 @@
-package order_test
+package sorting_test
 
 import (
 	"cmp"
@@ -6,13 +6,13 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/hbohlen/coppice/sdk/order"
+	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 type pair struct{ key, place int }
 
 // The standard library is the oracle.
-func TestOrder(t *testing.T) {
+func TestSorting(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 300 {
 		var all []pair
@@ -22,11 +22,11 @@ func TestOrder(t *testing.T) {
 		byKey := func(a, b pair) int { return cmp.Compare(a.key, b.key) }
 		want, got := slices.Clone(all), slices.Clone(all)
 		slices.SortStableFunc(want, byKey)
-		order.Stable(got, byKey)
+		sorting.Stable(got, byKey)
 		if !slices.Equal(got, want) {
 			t.Fatalf("stable, of %d: %v", n, got)
 		}
-		order.By(got, func(a, b pair) int { return cmp.Compare(a.place, b.place) })
+		sorting.By(got, func(a, b pair) int { return cmp.Compare(a.place, b.place) })
 		if !slices.Equal(got, all) {
 			t.Fatalf("of %d: %v", n, got)
 		}

@@ -1,6 +1,6 @@
-// Package order sorts slices by a comparison. It does what slices.SortFunc and slices.SortStableFunc do, and is slower by a little: those are
+// Package sorting sorts slices by a comparison. It does what slices.SortFunc and slices.SortStableFunc do, and is slower by a little: those are
 // compiled anew for each type of element, which makes some 15 KB of each.
-package order
+package sorting
 
 import "sort"
 
