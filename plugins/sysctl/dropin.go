@@ -3,6 +3,7 @@ package sysctl
 import (
 	"fmt"
 	"path"
+	"sort"
 	"strings"
 
 	"github.com/hbohlen/coppice/sdk/sorting"
@@ -108,8 +109,8 @@ func applied(folders [][]found, ours string) (files []found, hidden []string) {
 			}
 		}
 	}
-	sorting.Stable(files, func(a, b found) int { return strings.Compare(path.Base(a.path), path.Base(b.path)) })
-	return files, hidden
+	sort.SliceStable(order, func(i, j int) bool { return path.Base(order[i].path) < path.Base(order[j].path) })
+	return order, hidden
 }
 
 // conflict is an assignment of a later file that takes away what ours sets.

@@ -1,8 +1,6 @@
 package expression
 
-import (
-	"github.com/hbohlen/coppice/sdk/sorting"
-)
+import "sort"
 
 // The codes of a Problem.
 const (
@@ -36,6 +34,6 @@ func (p Problem) String() string {
 }
 
 func sortProblems(problems []Problem) []Problem {
-	sorting.Stable(problems, func(a, b Problem) int { return a.Offset - b.Offset })
+	sort.SliceStable(problems, func(i, j int) bool { return problems[i].Offset < problems[j].Offset })
 	return problems
 }

@@ -1,9 +1,9 @@
 package layout
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -60,7 +60,7 @@ func readEntries(entries []Entry) ([]wanted, error) {
 		all = append(all, w)
 	}
 	depth := func(w wanted) int { return strings.Count(w.path, "/") }
-	sorting.Stable(all, func(a, b wanted) int { return cmp.Compare(depth(a), depth(b)) })
+	sort.SliceStable(all, func(i, j int) bool { return depth(all[i]) < depth(all[j]) })
 	return all, errors.Join(errs...)
 }
 
