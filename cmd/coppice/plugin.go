@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -13,7 +14,6 @@ import (
 	"github.com/hbohlen/coppice/runner/host"
 	"github.com/hbohlen/coppice/sdk"
 	"github.com/hbohlen/coppice/sdk/serve"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 func (a *app) pluginCommand() *cobra.Command {
@@ -118,7 +118,7 @@ func (a *app) pluginRows(ctx context.Context, h *host.Host) []row {
 		}
 		rows = append(rows, r)
 	}
-	sorting.Stable(rows, func(x, y row) int {
+	slices.SortStableFunc(rows, func(x, y row) int {
 		switch { // those that are built in come first
 		case x.Source == builtIn && y.Source != builtIn:
 			return -1

@@ -4,8 +4,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 const (
@@ -56,7 +54,7 @@ func secretsOf(texts []string, shown ...string) secrets {
 			}
 		}
 	}
-	sorting.By(all, func(a, b string) int { return len(b) - len(a) })
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
 	return slices.Compact(all)
 }
 

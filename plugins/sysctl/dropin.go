@@ -5,8 +5,6 @@ import (
 	"path"
 	"sort"
 	"strings"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // mark is the first line of files that we have written. Others are not ours.
@@ -91,9 +89,9 @@ type found struct {
 
 // applied are the files that systemd-sysctl reads, in the order in which it does, with ours among them, seen as empty. folders hold files by their
 // name, the folder that counts more first. hidden is what ours hides.
-func applied(folders [][]found, ours string) (files []found, hidden []string) {
+func applied(folders [][]found, ours string) (order []found, hidden []string) {
 	taken := map[string]bool{path.Base(ours): true}
-	files = []found{{path: ours}}
+	order = []found{{path: ours}}
 	for _, folder := range folders {
 		for _, f := range folder {
 			name := path.Base(f.path)
@@ -105,7 +103,7 @@ func applied(folders [][]found, ours string) (files []found, hidden []string) {
 				}
 			case !taken[name]:
 				taken[name] = true
-				files = append(files, f)
+				order = append(order, f)
 			}
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"sort"
 	"strings"
 	"unicode"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // key is a key as somebody has written it.

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // setPrivate is what Apply does.
@@ -330,7 +329,7 @@ func linesOf(all map[string]string) []line {
 		}
 		lines = append(lines, line{key: k.path, value: value, optional: k.optional})
 	}
-	sorting.By(lines, func(a, b line) int { return inOrder(a.key, b.key) })
+	slices.SortFunc(lines, func(a, b line) int { return inOrder(a.key, b.key) })
 	return lines
 }
 

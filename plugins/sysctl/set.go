@@ -11,7 +11,6 @@ import (
 
 	"github.com/hbohlen/coppice/sdk"
 	"github.com/hbohlen/coppice/sdk/schema"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 func setAction(h host) sdk.Action {
@@ -86,7 +85,7 @@ func wishesOf(in SetInput) ([]wish, error) {
 		taken[k.path] = text
 		all = append(all, wish{key: k, at: at, value: value})
 	}
-	sorting.By(all, func(a, b wish) int { return inOrder(a.path, b.path) })
+	slices.SortFunc(all, func(a, b wish) int { return inOrder(a.path, b.path) })
 	return all, errors.Join(errs...)
 }
 

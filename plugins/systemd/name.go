@@ -7,7 +7,6 @@ import (
 	"github.com/coreos/go-systemd/v22/unit"
 
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // suffixes of units, see systemd.unit(5).
@@ -95,7 +94,7 @@ func closest(name string, all []string) []string {
 			found = append(found, candidate{other, d})
 		}
 	}
-	sorting.By(found, func(a, b candidate) int {
+	slices.SortFunc(found, func(a, b candidate) int {
 		if a.distance != b.distance {
 			return a.distance - b.distance
 		}

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Shown is how many diagnostics a report prints before it only counts.
@@ -31,7 +29,7 @@ func (l List) HasErrors() bool {
 // equal, without those that say the same thing about the same place. The receiver is left as it is.
 func (l List) Sorted() List {
 	sorted := slices.Clone(l)
-	sorting.Stable(sorted, func(a, b Diagnostic) int {
+	slices.SortStableFunc(sorted, func(a, b Diagnostic) int {
 		return cmp.Or(
 			cmp.Compare(a.File, b.File),
 			cmp.Compare(a.Pos.Line, b.Pos.Line),

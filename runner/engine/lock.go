@@ -7,7 +7,6 @@ import (
 
 	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // held is a lock of the run.

@@ -3,8 +3,6 @@ package expression
 import (
 	"fmt"
 	"slices"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 func elementType(args []Type) Type {
@@ -192,12 +190,12 @@ func descending(args []any, i int) (bool, error) {
 
 // sort orders list by the keys beside it; equal ones keep their order.
 func (e *evaluation) sort(list, by []any, desc bool) ([]any, error) {
-	places := make([]int, len(list))
-	for i := range places {
-		places[i] = i
+	order := make([]int, len(list))
+	for i := range order {
+		order[i] = i
 	}
 	var failed error
-	sorting.Stable(places, func(a, b int) int {
+	slices.SortStableFunc(order, func(a, b int) int {
 		if err := e.tick(); err != nil && failed == nil {
 			failed = err
 		}
@@ -214,7 +212,7 @@ func (e *evaluation) sort(list, by []any, desc bool) ([]any, error) {
 		return nil, failed
 	}
 	out := make([]any, len(list))
-	for i, from := range places {
+	for i, from := range order {
 		out[i] = list[from]
 	}
 	return out, e.grow(len(out) * wordSize)

@@ -15,7 +15,6 @@ import (
 
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Listing is what stands in state folders.
@@ -60,7 +59,7 @@ func List(dirs []string) (Listing, error) {
 			l.Runs = append(l.Runs, s)
 		}
 	}
-	sorting.Stable(l.Runs, func(a, b Summary) int {
+	slices.SortStableFunc(l.Runs, func(a, b Summary) int {
 		// One that goes on from another has the other's instant.
 		return cmp.Or(b.Instant.Compare(a.Instant), b.Started.Compare(a.Started), strings.Compare(b.Run, a.Run))
 	})
@@ -268,7 +267,7 @@ func near(run string, ids []string) []string {
 		return n
 	}
 	rest := slices.Clone(ids)
-	sorting.Stable(rest, func(a, b string) int { return same(b) - same(a) })
+	slices.SortStableFunc(rest, func(a, b string) int { return same(b) - same(a) })
 	for _, id := range rest {
 		add(id)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Summary is what a list of runs shows.
@@ -303,7 +302,7 @@ func (b *builder) finish() {
 			rank[whole] = i
 		}
 	}
-	sorting.Stable(b.record.Steps, func(x, y *Step) int {
+	slices.SortStableFunc(b.record.Steps, func(x, y *Step) int {
 		a, c := keyOf(x.Step), keyOf(y.Step)
 		ranks := cmp.Compare(rank[key{a.section, a.id, -1}], rank[key{c.section, c.id, -1}])
 		return cmp.Or(ranks, cmp.Compare(a.item, c.item))

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/hbohlen/coppice/runner/diagnostic"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Shorter forms are not looked for: they would be found everywhere.
@@ -40,7 +39,7 @@ func newPatterns(secrets []string) *patterns {
 		}
 	}
 	for i := range p.byFirst {
-		sorting.By(p.byFirst[i], func(a, b string) int { return len(b) - len(a) })
+		slices.SortFunc(p.byFirst[i], func(a, b string) int { return len(b) - len(a) })
 	}
 	return p
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Preview previews the playbook at an instant, on top of changes that are planned and not made.
@@ -238,7 +237,7 @@ func (s *simulation) finish() {
 				keepers[why]++
 			}
 		}
-		sorting.Stable(g.Resources, func(a, b Existing) int { return a.Since.Compare(b.Since) })
+		slices.SortStableFunc(g.Resources, func(a, b Existing) int { return a.Since.Compare(b.Since) })
 		g.Keepers = []Keeper{}
 		for _, why := range slices.Sorted(maps.Keys(keepers)) {
 			g.Keepers = append(g.Keepers, Keeper{why, keepers[why]})
@@ -246,7 +245,7 @@ func (s *simulation) finish() {
 		sort.SliceStable(g.Keepers, func(i, j int) bool { return g.Keepers[j].Count < g.Keepers[i].Count })
 		s.result.Groups = append(s.result.Groups, g.Group)
 	}
-	sorting.By(s.result.Groups, func(a, b Group) int {
+	slices.SortFunc(s.result.Groups, func(a, b Group) int {
 		return strings.Compare(a.Type+"\x00"+a.Scope+"\x00"+a.Folder, b.Type+"\x00"+b.Scope+"\x00"+b.Folder)
 	})
 	for _, list := range []*[]Told{&s.result.Warnings, &s.result.Failures} {

@@ -9,8 +9,6 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // RecordPath is where it stands what was installed.
@@ -62,7 +60,7 @@ func (r *record) set(i installed) bool {
 	if len(i.Parts) > 0 {
 		r.Files = append(r.Files, i)
 	}
-	sorting.By(r.Files, func(a, b installed) int {
+	slices.SortFunc(r.Files, func(a, b installed) int {
 		if a.Path < b.Path {
 			return -1
 		}

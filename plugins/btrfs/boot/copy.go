@@ -9,7 +9,6 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // copyTree makes a writable copy of a subvolume, with copies of those that lie in it in their places. What it is cut off at stays,

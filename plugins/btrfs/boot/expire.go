@@ -9,7 +9,6 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // keeping is an archive with what keeps it, for a decision.
@@ -73,7 +72,7 @@ func newestTime(s state, all []keeping) time.Time {
 // expire finds out which have had their day. The newest come first.
 func expire(all []keeping, p policy) []keeping {
 	all = slices.Clone(all)
-	sorting.Stable(all, func(a, b keeping) int {
+	slices.SortStableFunc(all, func(a, b keeping) int {
 		return cmp.Or(cmp.Compare(b.Sequence, a.Sequence), b.At.Compare(a.At), strings.Compare(a.Place, b.Place))
 	})
 	newer := map[string]int{} // archives of a place that are newer

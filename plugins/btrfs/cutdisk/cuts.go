@@ -3,8 +3,7 @@ package cutdisk
 import (
 	"cmp"
 	"math/rand/v2"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
+	"slices"
 )
 
 // Sample says which cuts to try.
@@ -45,7 +44,7 @@ func (t *Tape) Cuts(s Sample) Cuts {
 			c.List = append(c.List, Cut{Boundary: torn[from+random.IntN(to-from)], Seed: 1 + random.Uint64N(1<<32)})
 		}
 	}
-	sorting.By(c.List, func(a, b Cut) int { return cmp.Or(a.Boundary-b.Boundary, cmp.Compare(a.Seed, b.Seed)) })
+	slices.SortFunc(c.List, func(a, b Cut) int { return cmp.Or(a.Boundary-b.Boundary, cmp.Compare(a.Seed, b.Seed)) })
 	return c
 }
 

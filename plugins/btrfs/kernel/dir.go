@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Dir is an open directory of the filesystem. It stays the same directory when it is renamed. Paths given to its methods
@@ -110,7 +109,7 @@ func (d *Dir) ReadEntries() ([]Entry, error) {
 		}
 		entries = append(entries, Entry{Name: e.Name(), Type: t})
 	}
-	sorting.By(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
 	return entries, nil
 }
 

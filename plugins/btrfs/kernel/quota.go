@@ -3,11 +3,10 @@ package kernel
 import (
 	"cmp"
 	"encoding/binary"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // QuotaMode is how the filesystem counts what its subvolumes use.
@@ -107,7 +106,7 @@ func (f *Filesystem) Quota() (Quota, error) {
 	for _, g := range groups {
 		q.Groups = append(q.Groups, *g)
 	}
-	sorting.By(q.Groups, func(a, b QuotaGroup) int {
+	slices.SortFunc(q.Groups, func(a, b QuotaGroup) int {
 		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(a.ID, b.ID))
 	})
 	return q, nil

@@ -9,7 +9,6 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // wanted is one entry of a layout, understood.

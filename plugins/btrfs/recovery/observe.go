@@ -16,7 +16,6 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/tree"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // placeOf is where a path of an input is, from the top level. Of an absolute path what is missing at its end is taken as
@@ -108,7 +107,7 @@ func relatives(v *subvolume.View, source string) []subvolume.Known {
 }
 
 func newestFirst(all []subvolume.Known) {
-	sorting.Stable(all, func(a, b subvolume.Known) int {
+	slices.SortStableFunc(all, func(a, b subvolume.Known) int {
 		if c := b.OTime.Compare(a.OTime); c != 0 {
 			return c
 		}

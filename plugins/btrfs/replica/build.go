@@ -15,7 +15,6 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/ages"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Copies say which UUID the copy of something has, by the one that the layout gives it: subvolumes and filesystems, of all

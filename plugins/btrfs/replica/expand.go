@@ -12,7 +12,6 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Expand returns the layout with all that is written in short written in full, as Capture writes it: every subvolume has a UUID, a

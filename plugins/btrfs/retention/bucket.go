@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // moment is an instant as the calendar of a policy sees it.
@@ -143,7 +141,7 @@ func (c calendar) apply(p Policy, now time.Time, valid []*entry) {
 	if !p.KeepNewest {
 		slices.Reverse(buckets) // oldest first, so that of a bucket visited twice the first visit is the one to go by
 	}
-	sorting.Stable(buckets, func(a, b bucket) int { return cmp.Compare(a.key, b.key) })
+	slices.SortStableFunc(buckets, func(a, b bucket) int { return cmp.Compare(a.key, b.key) })
 	buckets = slices.CompactFunc(buckets, func(a, b bucket) bool { return a.key == b.key })
 	since := c.key(p.moment(now.Add(-c.within)))
 	for i, b := range buckets {

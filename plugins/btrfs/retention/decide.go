@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Decide decides for every snapshot of one source whether it stays. It changes none of its arguments, never fails, and given a
@@ -65,9 +63,9 @@ func arrange(p Policy, now time.Time, trusted bool, snaps []Snapshot) []*entry {
 		entries[i] = &store[i]
 	}
 	if trusted {
-		sorting.By(entries, newestByTime)
+		slices.SortFunc(entries, newestByTime)
 	} else {
-		sorting.By(entries, newestBySeq)
+		slices.SortFunc(entries, newestBySeq)
 	}
 	return entries
 }

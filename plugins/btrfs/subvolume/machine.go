@@ -3,13 +3,13 @@ package subvolume
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // machine is everything that plans look at, observed once a call and with the changes of earlier steps laid over it.
@@ -160,13 +160,13 @@ const (
 
 // sortedByPath moves each subvolume once, as they are large.
 func sortedByPath(all []subvolume) []subvolume {
-	places := make([]int, len(all))
-	for i := range places {
-		places[i] = i
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
 	}
-	sorting.By(places, func(i, j int) int { return strings.Compare(all[i].Path, all[j].Path) })
+	slices.SortFunc(order, func(i, j int) int { return strings.Compare(all[i].Path, all[j].Path) })
 	sorted := make([]subvolume, len(all))
-	for to, from := range places {
+	for to, from := range order {
 		sorted[to] = all[from]
 	}
 	return sorted

@@ -11,7 +11,6 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // deletePrivate is what Apply deletes: what is at the same index of Output.Deleted and of the changes.

@@ -11,7 +11,6 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // prunePrivate is what Apply deletes: what is at the same index of the planned Deleted and of the changes.

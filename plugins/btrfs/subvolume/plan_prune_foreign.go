@@ -8,7 +8,6 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // otherTool says which other tool keeps snapshots where those of the source are, unless it is meant to.

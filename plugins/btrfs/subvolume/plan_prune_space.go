@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/retention"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
 	"github.com/hbohlen/coppice/sdk"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // space is how full a filesystem is, in bytes as files see it: the figures of btrfs.usage.
@@ -84,7 +84,7 @@ func (p *pruner) forSpace() {
 			"%v, and %s is asked for, but no snapshot may go for it besides", p.m.space, p.in.wanted()))
 		return
 	}
-	sorting.By(p.spares, func(a, b spare) int {
+	slices.SortFunc(p.spares, func(a, b spare) int {
 		byTime := a.verdict.Time.Compare(b.verdict.Time)
 		if !p.clock.Trusted {
 			byTime = 0

@@ -7,7 +7,6 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // What coppice's records allow.
@@ -88,7 +87,7 @@ func (v *View) Orphans() []Orphan {
 			all = append(all, Orphan{id, holds})
 		}
 	}
-	sorting.By(all, func(a, b Orphan) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
+	slices.SortFunc(all, func(a, b Orphan) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
 	return all
 }
 

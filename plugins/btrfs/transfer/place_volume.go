@@ -18,7 +18,6 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/subvolume"
 	"github.com/hbohlen/coppice/plugins/btrfs/transfer/stream"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // volumePlace is a folder of a mounted btrfs.

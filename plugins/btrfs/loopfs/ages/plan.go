@@ -3,11 +3,11 @@ package ages
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
-	"github.com/hbohlen/coppice/sdk/sorting"
 )
 
 // Fields and size of btrfs_root_item. Kernels up to 3.5 wrote a shorter one, without UUID and times.
@@ -99,7 +99,7 @@ func sorted(times map[kernel.UUID]Facts) []kernel.UUID {
 	for uuid := range times {
 		uuids = append(uuids, uuid)
 	}
-	sorting.By(uuids, func(a, b kernel.UUID) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(uuids, func(a, b kernel.UUID) int { return bytes.Compare(a[:], b[:]) })
 	return uuids
 }
 
