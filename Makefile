@@ -4,6 +4,7 @@
 # make bench   measure against the shell, and btrbk and snapper where installed
 # make build   .bin/coppice
 # make install PREFIX=/usr/local
+# make deb     the Debian package, in .bin
 #
 # Set-up installs Debian packages where they are missing. On a person's machine
 # it asks first; YES=1, CI=true and scripts without a terminal are not asked.
@@ -13,7 +14,7 @@ PREFIX ?= /usr/local
 BIN    := .bin
 export YES
 
-.PHONY: build demo test check bench generate install clean
+.PHONY: build demo test check bench generate install deb clean
 
 # grpcnotrace: without gRPC's tracing pages, which nobody could open here: half a MiB.
 build:
@@ -45,6 +46,11 @@ install:
 	@test -x $(BIN)/coppice || $(MAKE) --no-print-directory build
 	install -D -m 0755 $(BIN)/coppice $(DESTDIR)$(PREFIX)/bin/coppice
 	install -D -m 0644 cmd/coppice/install/prometheus/coppice.rules.yml $(DESTDIR)$(PREFIX)/share/coppice/coppice.rules.yml
+
+deb:
+	@.ci/need go
+	@mkdir -p $(BIN)
+	@cmd/coppice/install/debian/build.sh $(BIN)
 
 clean:
 	rm -rf $(BIN)

@@ -31,6 +31,8 @@ type Runner struct {
 	Host *host.Host
 	// Find returns file and text of a playbook that from calls; see playbook.Link. nil: none can be called.
 	Find func(from *playbook.Playbook, name string) (playbook.Called, error)
+	// Ahead is for a program that is going to be executed: what its first steps call is started while it is being checked.
+	Ahead bool
 }
 
 // Loaded is a playbook that was loaded, or what is wrong with it.
@@ -40,8 +42,8 @@ type Loaded struct {
 	Sources  []*diagnostic.Source // of the playbook and of those that it calls
 }
 
-// Load parses and checks a playbook, with those that it calls. The plugins that they name are started and asked what
-// they are; none touches the machine. An error is about a plugin that can't be used; the mistakes in the playbooks are
+// Load parses and checks a playbook, with those that it calls. The plugins that they name are asked what they are,
+// and started for that if need be; none touches the machine. An error is about a plugin that can't be used; the mistakes in the playbooks are
 // told then too.
 func (r *Runner) Load(ctx context.Context, file string, data []byte) (Loaded, error) {
 	out := Loaded{Sources: []*diagnostic.Source{diagnostic.NewSource(file, data)}}
@@ -53,6 +55,11 @@ func (r *Runner) Load(ctx context.Context, file string, data []byte) (Loaded, er
 	out.Mistakes = append(out.Mistakes, playbook.Link(parsed, r.find)...)
 	for _, c := range parsed.Called {
 		out.Sources = append(out.Sources, diagnostic.NewSource(c.File, c.Data))
+	}
+	if r.Ahead {
+		for _, name := range check.Certain(parsed) {
+			r.Host.Ahead(ctx, name)
+		}
 	}
 	plugins, err := r.describe(ctx, parsed)
 	if err != nil {

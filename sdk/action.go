@@ -1,24 +1,15 @@
 package sdk
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/hbohlen/coppice/sdk/schema"
 )
 
 // Action is made by Read or Write.
-type Action interface {
-	info() Info
-	resolve(ctx context.Context, c *Call, inputs json.RawMessage) ([]Lock, error)
-	plan(ctx context.Context, c *Call, inputs json.RawMessage) (*Plan, error)
-	apply(ctx context.Context, c *Call, inputs json.RawMessage, plan *Plan) (*Result, error)
-}
+type Action interface{ action() *action }
 
 // Call is one call of an action: what the runner tells about the run, and the
 // way to tell something back. Its methods may be called concurrently.
@@ -93,7 +84,7 @@ func (c *Call) tell(e Event) {
 func Read[In, Out any](info Info, read func(ctx context.Context, c *Call, in In) (Planned[Out, None], error)) Action {
 	info.Effect = Reads
 	info.Converges = true
-	return &action[In, Out, None]{meta: complete[In, Out](info), decide: read}
+	return newAction[In, Out](info, nil, loosely(read), nil)
 }
 
 // None is the private state of an action that needs none.
@@ -127,112 +118,15 @@ func Write[In, Out, Private any](info Info, w Writer[In, Out, Private]) Action {
 	if info.Effect == "" {
 		info.Effect = Writes
 	}
-	return &action[In, Out, Private]{meta: complete[In, Out](info), locks: w.Locks, decide: w.Plan, do: w.Apply}
-}
-
-func complete[In, Out any](info Info) Info {
-	info.Inputs, info.Outputs = schema.For[In](), schema.For[Out]()
-	return info
-}
-
-type action[In, Out, Private any] struct {
-	meta   Info
-	locks  func(context.Context, *Call, In) ([]Lock, error)
-	decide func(context.Context, *Call, In) (Planned[Out, Private], error)
-	do     func(context.Context, *Call, In, Private) (Out, error)
-}
-
-func (a *action[In, Out, Private]) info() Info { return a.meta }
-
-func (a *action[In, Out, Private]) resolve(ctx context.Context, c *Call, inputs json.RawMessage) ([]Lock, error) {
-	if a.locks == nil {
-		return nil, nil
+	var locks lockFunc
+	if w.Locks != nil {
+		locks = func(ctx context.Context, c *Call, in any) ([]Lock, error) { return w.Locks(ctx, c, *in.(*In)) }
 	}
-	in, err := decode[In](a.meta, inputs)
-	if err != nil {
-		return nil, err
-	}
-	return a.locks(ctx, c, in)
-}
-
-func (a *action[In, Out, Private]) plan(ctx context.Context, c *Call, inputs json.RawMessage) (*Plan, error) {
-	in, err := decode[In](a.meta, inputs)
-	if err != nil {
-		return nil, err
-	}
-	planned, err := a.decide(ctx, c, in)
-	if err != nil {
-		return nil, err
-	}
-	p := &Plan{Summary: planned.Summary, Changes: planned.Changes, Kept: planned.Kept, Unknown: planned.Unknown, Diagnostics: planned.Diagnostics}
-	if p.Outputs, err = json.Marshal(planned.Outputs); err != nil {
-		return nil, fmt.Errorf("cannot encode outputs: %w", err)
-	}
-	if planned.Facts != nil {
-		if p.Fingerprint, err = json.Marshal(planned.Facts); err != nil {
-			return nil, fmt.Errorf("cannot encode facts: %w", err)
+	return newAction[In, Out](info, locks, loosely(w.Plan), func(ctx context.Context, c *Call, in any, private json.RawMessage) (any, error) {
+		var p Private
+		if err := json.Unmarshal(private, &p); err != nil {
+			return nil, &Error{Reason: Invalid, Summary: "cannot read the plan", Err: err}
 		}
-	}
-	if a.do != nil {
-		if p.Private, err = json.Marshal(planned.Private); err != nil {
-			return nil, fmt.Errorf("cannot encode the plan: %w", err)
-		}
-	}
-	return p, nil
-}
-
-func (a *action[In, Out, Private]) apply(ctx context.Context, c *Call, inputs json.RawMessage, plan *Plan) (*Result, error) {
-	if a.do == nil {
-		return nil, &Error{Reason: Invalid, Summary: fmt.Sprintf("action %q only reads: it has no Apply", a.meta.Name)}
-	}
-	in, err := decode[In](a.meta, inputs)
-	if err != nil {
-		return nil, err
-	}
-	var private Private
-	if err := json.Unmarshal(plan.Private, &private); err != nil {
-		return nil, &Error{Reason: Invalid, Summary: "cannot read the plan", Err: err}
-	}
-	c.outputs = plan.Outputs
-	out, err := a.do(ctx, c, in, private)
-	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		err = &Error{Reason: Cancelled, Summary: "stopped on request", Err: err}
-	}
-	encoded, encodeErr := json.Marshal(out)
-	if encodeErr != nil {
-		return nil, fmt.Errorf("cannot encode outputs: %w", encodeErr)
-	}
-	if err != nil && string(encoded) == "null" { // it has none
-		encoded = nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return &Result{Summary: c.sum, Outputs: encoded, Diagnostics: append(c.warn, Diagnose(err)...), Done: c.done}, nil
-}
-
-// decode reads inputs strictly: defaults of the schema are filled in, unknown
-// members are refused, bounds are checked.
-func decode[In any](info Info, inputs json.RawMessage) (In, error) {
-	var in In
-	filled, err := info.Inputs.Fill(inputs)
-	if err != nil {
-		return in, &Error{Reason: Invalid, Summary: err.Error()}
-	}
-	var errs []error
-	for _, v := range info.Inputs.Check(filled) {
-		errs = append(errs, InvalidInput(v.Path, "%s", v.Message))
-	}
-	if len(errs) > 0 {
-		return in, errors.Join(errs...)
-	}
-	encoded, err := json.Marshal(filled)
-	if err != nil {
-		return in, fmt.Errorf("cannot encode inputs: %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(encoded))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return in, &Error{Reason: Invalid, Summary: "inputs do not fit the schema: " + err.Error()}
-	}
-	return in, nil
+		return w.Apply(ctx, c, *in.(*In), p)
+	})
 }

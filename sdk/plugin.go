@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -142,18 +143,26 @@ type Plugin struct {
 var _ Contract = (*Plugin)(nil)
 
 // Describe lists the actions in the order of their names.
-func (p *Plugin) Describe(context.Context) (*Description, error) {
+func (p *Plugin) Describe(ctx context.Context) (*Description, error) { return p.DescribeSome(ctx, nil) }
+
+// DescribeSome is Describe for a caller who needs the schemas and descriptions of these actions only; without any, of all. Those of
+// the others are missing: they are most of the whole, and deriving them takes longer than all else of a start.
+func (p *Plugin) DescribeSome(_ context.Context, actions []string) (*Description, error) {
 	d := &Description{Name: p.Name, Version: p.Version, API: API, Summary: p.Summary}
 	for _, a := range p.Actions {
-		d.Actions = append(d.Actions, a.info())
+		if a := a.action(); len(actions) == 0 || slices.Contains(actions, a.about.Name) {
+			d.Actions = append(d.Actions, a.full())
+		} else {
+			d.Actions = append(d.Actions, a.summary())
+		}
 	}
 	sort.Slice(d.Actions, func(i, j int) bool { return d.Actions[i].Name < d.Actions[j].Name })
 	return d, nil
 }
 
-func (p *Plugin) action(name string) (Action, error) {
+func (p *Plugin) action(name string) (*action, error) {
 	for _, a := range p.Actions {
-		if a.info().Name == name {
+		if a := a.action(); a.about.Name == name {
 			return a, nil
 		}
 	}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+
 	"github.com/hbohlen/coppice/plugins/btrfs"
 	"github.com/hbohlen/coppice/plugins/notify"
 	"github.com/hbohlen/coppice/plugins/script"
@@ -23,4 +26,26 @@ var builtins = []builtin{
 	{"script", script.New},
 	{"sysctl", sysctl.New},
 	{"systemd", systemd.New},
+}
+
+// plugin has the version of the program.
+func (b builtin) plugin() *sdk.Plugin {
+	p := b.make()
+	p.Version = version()
+	return p
+}
+
+// describe is what the plugin's process would say of itself: it is this very program.
+func (b builtin) describe(ctx context.Context, actions []string) (*sdk.Description, error) {
+	d, err := b.plugin().DescribeSome(ctx, actions)
+	if err != nil {
+		return nil, err
+	}
+	// As it comes from the process, with the types of JSON.
+	data, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	var wire sdk.Description
+	return &wire, json.Unmarshal(data, &wire)
 }

@@ -77,6 +77,9 @@ func (a *app) resolveGiven(p *check.Program, f inputFlags) (map[string]any, []ch
 			return nil, nil, usage("-i %q is not name=value", flag)
 		}
 		file, fromFile := strings.CutPrefix(value, "@")
+		if fromFile && strings.HasPrefix(file, "@") { // a text that begins with @, such as the name of a subvolume
+			value, fromFile = file, false
+		}
 		switch {
 		case fromFile:
 			data, err := readBounded(file)

@@ -66,9 +66,7 @@ func (a *app) pluginCommand() *cobra.Command {
 			var names []string
 			for _, b := range builtins {
 				if b.name == args[0] {
-					p := b.make()
-					p.Version = version()
-					serve.Run(p)
+					serve.Run(b.plugin())
 				}
 				names = append(names, b.name)
 			}

@@ -137,7 +137,7 @@ func (a *app) sources() []host.Source {
 	for _, b := range builtins {
 		// /proc/self/exe is this very image, also after the file was replaced.
 		sources = append(sources, host.Source{Name: b.name, Path: "/proc/self/exe",
-			Args: []string{"coppice", "plugin", "serve", b.name}})
+			Args: []string{"coppice", "plugin", "serve", b.name}, Describe: b.describe})
 	}
 	foreign, err := a.foreign()
 	if err != nil && !a.warned {

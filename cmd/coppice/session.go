@@ -44,6 +44,7 @@ func (a *app) session(parent context.Context) *session {
 		s.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
 	})
 	s.runner = a.runner(s.host)
+	s.runner.Ahead = true
 	s.ctx, s.last = s.signals.contexts(parent, reactions{stopped: s.lateReporter.stop, hurry: s.host.Hurry, abandon: s.abandon})
 	return s
 }

@@ -8,6 +8,7 @@
 package check
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hbohlen/coppice/runner/expression"
@@ -154,5 +155,30 @@ func Plugins(p *playbook.Playbook) []string {
 			names = append(names, name)
 		}
 	}
+	return names
+}
+
+// Certain names those plugins that a playbook calls in any case, unless an earlier step fails: not only in steps with a
+// condition, and not only after a failure or in the end.
+func Certain(p *playbook.Playbook) []string {
+	var names []string
+	seen := map[*playbook.Playbook]bool{}
+	var walk func([]playbook.Step)
+	walk = func(steps []playbook.Step) {
+		for _, s := range steps {
+			if s.If != nil {
+				continue
+			}
+			if name := s.Uses.Plugin; name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+			walk(s.Block)
+			if s.Call != nil && s.Call.Playbook != nil && !seen[s.Call.Playbook] {
+				seen[s.Call.Playbook] = true
+				walk(s.Call.Playbook.Steps)
+			}
+		}
+	}
+	walk(p.Steps)
 	return names
 }

@@ -30,6 +30,9 @@ type Source struct {
 	Open func() (*os.File, error)
 	// Pins has the version that the plugin must have; nil: any.
 	Pins map[string]Pin
+	// Describe is what the plugin would say of itself, for one that this very program serves: it is started only when an action is called
+	// then. nil: it is asked. See sdk.Plugin.DescribeSome.
+	Describe func(ctx context.Context, actions []string) (*sdk.Description, error)
 }
 
 // Options of a host. The zero value has no plugins.
@@ -56,10 +59,13 @@ type Host struct {
 	hurry   chan struct{} // closed by Hurry
 	once    sync.Once
 
+	starting sync.WaitGroup
+
 	mu      sync.Mutex
 	closed  bool
 	running map[string]*process
-	locks   map[string]string // key → plugin: what runs hold
+	single  map[string]*sync.Mutex // plugin → held while it is started
+	locks   map[string]string      // key → plugin: what runs hold
 }
 
 // New makes a host; it starts nothing yet. Close must be called.
@@ -73,7 +79,7 @@ func New(o Options) *Host {
 	if o.Log == nil {
 		o.Log = func(string, string, string) {}
 	}
-	return &Host{options: o, running: map[string]*process{}, locks: map[string]string{}, hurry: make(chan struct{})}
+	return &Host{options: o, running: map[string]*process{}, single: map[string]*sync.Mutex{}, locks: map[string]string{}, hurry: make(chan struct{})}
 }
 
 // Names lists the plugins that can be started, sorted.
@@ -94,57 +100,93 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string { return fmt.Sprintf("there is no plugin %q", e.Name) }
 
-// get returns the plugin's process, starting it where there is none that lives.
-func (h *Host) get(ctx context.Context, name string) (*process, error) {
-	var source *Source
+// source of a plugin.
+func (h *Host) source(name string) (*Source, error) {
 	for i := range h.options.Sources {
 		if h.options.Sources[i].Name == name {
-			source = &h.options.Sources[i]
+			return &h.options.Sources[i], nil
 		}
 	}
-	if source == nil {
-		return nil, &NotFoundError{Name: name, Known: h.Names()}
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return nil, fmt.Errorf("cannot start plugin %s: the host is closed", name)
-	}
-	if p := h.running[name]; p != nil {
-		if p.alive() {
-			return p, nil
-		}
-		p.stop()
-		delete(h.running, name)
-	}
-	if h.sockets == nil {
-		dir, err := newSocketDir(h.options.SocketDir)
-		if err != nil {
-			return nil, err
-		}
-		h.sockets = dir
-	}
-	p, err := start(ctx, *source, h.sockets.path, h.options)
+	return nil, &NotFoundError{Name: name, Known: h.Names()}
+}
+
+// Ahead starts a plugin that is going to be called, and does not wait for it. Whoever calls it is told if that fails.
+func (h *Host) Ahead(ctx context.Context, name string) {
+	go func() { _, _ = h.get(ctx, name) }()
+}
+
+// get returns the plugin's process, starting it where there is none that lives. Several may be started at the same time.
+func (h *Host) get(ctx context.Context, name string) (*process, error) {
+	source, err := h.source(name)
 	if err != nil {
+		return nil, err
+	}
+	one, err := h.begin(name)
+	if err != nil {
+		return nil, err
+	}
+	defer h.starting.Done()
+	one.Lock()
+	defer one.Unlock()
+	sockets, keys, p, err := h.lookup(name)
+	if p != nil || err != nil {
+		return p, err
+	}
+	if p, err = start(ctx, *source, sockets, h.options); err != nil {
 		return nil, err
 	}
 	// The locks of a process that died are free: take them before anything is done
 	// on their strength.
-	var keys []string
-	for key, plugin := range h.locks {
-		if plugin == name {
-			keys = append(keys, key)
-		}
-	}
 	if len(keys) > 0 {
-		sort.Strings(keys)
 		if err := p.client.Lock(ctx, keys); err != nil {
 			p.stop()
 			return nil, fmt.Errorf("plugin %s died, and its locks could not be taken again: %w", name, err)
 		}
 	}
-	h.running[name] = p
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running[name] = p // Close waits for it
 	return p, nil
+}
+
+// begin has Close wait, and returns what keeps a plugin from being started twice.
+func (h *Host) begin(name string) (*sync.Mutex, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, fmt.Errorf("cannot start plugin %s: the host is closed", name)
+	}
+	h.starting.Add(1)
+	if h.single[name] == nil {
+		h.single[name] = new(sync.Mutex)
+	}
+	return h.single[name], nil
+}
+
+// lookup returns the plugin's process if it lives, else what a new one needs: the folder for its socket, and the locks that the old
+// one had.
+func (h *Host) lookup(name string) (sockets string, keys []string, p *process, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.running[name]; p != nil {
+		if p.alive() {
+			return "", nil, p, nil
+		}
+		p.stop()
+		delete(h.running, name)
+	}
+	if h.sockets == nil {
+		if h.sockets, err = newSocketDir(h.options.SocketDir); err != nil {
+			return "", nil, nil, err
+		}
+	}
+	for key, plugin := range h.locks {
+		if plugin == name {
+			keys = append(keys, key)
+		}
+	}
+	sort.Strings(keys)
+	return h.sockets.path, keys, nil, nil
 }
 
 // Describe asks a plugin what it is, and refuses one that speaks another
@@ -152,6 +194,13 @@ func (h *Host) get(ctx context.Context, name string) (*process, error) {
 //
 // Where actions are named, the schemas and descriptions of others may be missing.
 func (h *Host) Describe(ctx context.Context, name string, actions ...string) (*sdk.Description, error) {
+	source, err := h.source(name)
+	if err != nil {
+		return nil, err
+	}
+	if source.Describe != nil {
+		return source.Describe(ctx, actions)
+	}
 	p, err := h.get(ctx, name)
 	if err != nil {
 		return nil, err
@@ -231,8 +280,11 @@ func (h *Host) Hurry() { h.once.Do(func() { close(h.hurry) }) }
 // twice.
 func (h *Host) Close() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.closed = true
+	h.mu.Unlock()
+	h.starting.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	var ending sync.WaitGroup
 	for _, p := range h.running {
 		ending.Go(p.stop)

@@ -3,7 +3,6 @@ package protocol
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"sync"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -88,12 +87,9 @@ func (s *Server) Cancel(_ context.Context, m *CancelRequest) (*CancelResponse, e
 
 // Describe says what the plugin is.
 func (s *Server) Describe(ctx context.Context, m *DescribeRequest) (*DescribeResponse, error) {
-	d, err := s.plugin.Describe(ctx)
+	d, err := describe(ctx, s.plugin, m.GetActions())
 	if err != nil {
 		return nil, broken(err)
-	}
-	if len(m.GetActions()) > 0 {
-		d = abridge(d, m.GetActions())
 	}
 	data, err := json.Marshal(d)
 	if err != nil {
@@ -102,16 +98,14 @@ func (s *Server) Describe(ctx context.Context, m *DescribeRequest) (*DescribeRes
 	return &DescribeResponse{Description: data}, nil
 }
 
-// abridge leaves out the schemas and descriptions of all actions but some: they are most of the whole, and a runner needs few.
-func abridge(d *sdk.Description, wanted []string) *sdk.Description {
-	short := *d
-	short.Actions = slices.Clone(d.Actions)
-	for i := range short.Actions {
-		if a := &short.Actions[i]; !slices.Contains(wanted, a.Name) {
-			a.Description, a.Inputs, a.Outputs = "", nil, nil
-		}
+// describe leaves it to a plugin that can to say less than all.
+func describe(ctx context.Context, p sdk.Contract, actions []string) (*sdk.Description, error) {
+	if p, can := p.(interface {
+		DescribeSome(context.Context, []string) (*sdk.Description, error)
+	}); can {
+		return p.DescribeSome(ctx, actions)
 	}
-	return &short
+	return p.Describe(ctx)
 }
 
 // Resolve names the locks.

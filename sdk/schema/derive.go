@@ -31,9 +31,10 @@ var (
 //
 // A pointer may be left out. It panics on types that have no schema: that is a
 // mistake in the plugin's source, found by its first test.
-func For[T any]() *Schema {
-	return derive(reflect.TypeFor[T]())
-}
+func For[T any]() *Schema { return Of(reflect.TypeFor[T]()) }
+
+// Of is For for a type that is a value.
+func Of(t reflect.Type) *Schema { return derive(t) }
 
 func derive(t reflect.Type) *Schema {
 	if t.Kind() == reflect.Pointer {

@@ -142,9 +142,21 @@ in
         description = "Units that must be active for a boot to count as a good one.";
       };
 
+      degraded = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether a boot counts as a good one when other units have failed.";
+      };
+
+      patience = mkOption {
+        type = types.str;
+        default = "5m";
+        description = "How long is waited for what is still starting then.";
+      };
+
       delay = mkOption {
         type = types.str;
-        default = "5min";
+        default = "3min";
         description = "How long after the start of the machine it is looked at.";
       };
     };
@@ -215,6 +227,8 @@ in
 
     # For the initrd, and for "coppice boot" in the running system.
     environment.etc."coppice/inputs/boot-rollback.yaml".text = inputsText;
+    environment.etc."coppice/inputs/boot-confirm.yaml".text =
+      builtins.toJSON { inherit (boot.confirm) units degraded patience; } + "\n";
 
     boot.initrd.supportedFilesystems = [ "btrfs" ];
     boot.initrd.systemd = {
@@ -231,13 +245,7 @@ in
       };
     };
 
-    systemd.services.coppice-boot-confirm = lib.mkIf boot.confirm.enable (
-      units.confirm {
-        inherit (cfg) package;
-        inherit (boot.confirm) units;
-        systemd = config.systemd.package;
-      }
-    );
+    systemd.services.coppice-boot-confirm = lib.mkIf boot.confirm.enable (units.confirm { inherit (cfg) package; });
     systemd.timers.coppice-boot-confirm = lib.mkIf boot.confirm.enable (units.confirmTimer boot.confirm.delay);
 
     services.coppice.playbooks.boot-cleanup = {

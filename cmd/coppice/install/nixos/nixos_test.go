@@ -23,7 +23,7 @@ type evaluated struct {
 
 // machine is what the module makes of one.
 type machine struct {
-	Services, Timers, InitrdServices map[string]unit
+	Services, Timers, InitrdServices map[string]unitOptions
 	Specialisation                   map[string]any
 	StorePaths, SupportedFilesystems []string
 	Packages                         []string
@@ -97,7 +97,7 @@ func TestUnits(t *testing.T) {
 	var b strings.Builder
 	for _, group := range []struct {
 		title, suffix string
-		units         map[string]unit
+		units         map[string]unitOptions
 	}{{"initrd: ", ".service", e.InitrdServices}, {"", ".service", e.Services}, {"", ".timer", e.Timers}} {
 		for _, name := range sorted(group.units) {
 			fmt.Fprintf(&b, "== %s%s%s ==\n%s\n", group.title, name, group.suffix, group.units[name].text())
@@ -137,7 +137,7 @@ func TestVerify(t *testing.T) {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for suffix, units := range map[string]map[string]unit{".service": e.Services, ".timer": e.Timers, ".initrd.service": e.InitrdServices} {
+	for suffix, units := range map[string]map[string]unitOptions{".service": e.Services, ".timer": e.Timers, ".initrd.service": e.InitrdServices} {
 		for name, u := range units {
 			text := strings.NewReplacer(store+"coppice/bin/coppice", program, store+"systemd/bin/", "/usr/bin/").Replace(u.text())
 			file := filepath.Join(dir, name+strings.TrimPrefix(suffix, ".initrd"))

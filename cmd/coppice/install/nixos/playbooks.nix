@@ -10,6 +10,7 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.coppice;
   units = import ./units.nix { inherit lib pkgs; };
+  confine = import ./confine.nix { inherit lib; };
 
   # What the shipped playbooks say of themselves; generated.
   shipped = builtins.fromJSON (builtins.readFile ./playbooks.json);
@@ -96,7 +97,7 @@ let
           type = types.listOf types.str;
           default = [ ];
           example = [ "tell-me@%n.service" ];
-          description = "Units that are started when a run fails.";
+          description = "Units that are started when a run fails, besides the one that logs it and tells `tellFailures`.";
         };
       };
     };
@@ -193,32 +194,55 @@ in
     description = "The playbooks that run as services, by their names: shipped ones, and files of your own.";
   };
 
+  options.services.coppice.tellFailures = mkOption {
+    type = types.nullOr absolute;
+    default = null;
+    example = "/run/secrets/coppice-failures";
+    description = ''
+      A file with the URL to send a message to when a service of a playbook fails in a way that the playbook can't tell of itself. It is
+      a credential, as `secrets` are. null: it is only logged.
+    '';
+  };
+
   config = lib.mkIf cfg.enable {
-    assertions = lib.concatLists (lib.mapAttrsToList assertionsOf enabled);
+    assertions = lib.concatLists (lib.mapAttrsToList assertionsOf enabled) ++ [
+      {
+        assertion = cfg.tellFailures == null || !(lib.hasPrefix "${builtins.storeDir}/" cfg.tellFailures);
+        message = "services.coppice.tellFailures: the file is in the store, which everybody can read.";
+      }
+    ];
 
     environment.etc = lib.mkMerge (lib.mapAttrsToList etcOf enabled);
 
-    systemd.services = lib.mapAttrs' (
-      name: book:
-      lib.nameValuePair "coppice-${name}" (
-        units.service {
-          inherit name;
-          inherit (book) secrets onFailure;
+    systemd.services =
+      lib.mapAttrs' (
+        name: book:
+        lib.nameValuePair "coppice-${name}" (
+          units.service {
+            inherit name;
+            inherit (book) secrets onFailure;
+            inherit (cfg) package;
+            description = (knownOf name book).description or "coppice run ${name}";
+            needs = if isShipped name book then confine.needsOf name book.inputs book.secrets else null;
+            mounts = builtins.filter (path: lib.hasPrefix "/" path && !(lib.hasPrefix "/dev/" path)) [
+              (toString (book.inputs.filesystem or "/"))
+            ];
+          }
+        )
+      ) enabled
+      // lib.optionalAttrs (enabled != { }) {
+        "coppice-failed@" = units.failed {
           inherit (cfg) package;
-          description = (knownOf name book).description or "Run the playbook ${name}";
-          mounts = lib.optional (lib.hasPrefix "/" (toString (book.inputs.filesystem or "/"))) (
-            toString (book.inputs.filesystem or "/")
-          );
-        }
-      )
-    ) enabled;
+          file = cfg.tellFailures;
+        };
+      };
 
     systemd.timers = lib.mapAttrs' (
       name: book:
       lib.nameValuePair "coppice-${name}" (
         units.timer {
+          inherit name;
           inherit (book) calendar persistent jitter;
-          description = (knownOf name book).description or "Run the playbook ${name}";
         }
       )
     ) (lib.filterAttrs (_: book: book.calendar != null) enabled);

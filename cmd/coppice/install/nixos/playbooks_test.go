@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/hbohlen/coppice/playbooks"
 	"github.com/hbohlen/coppice/runner/playbook"
+	"github.com/hbohlen/coppice/sdk/unit"
 )
 
 var update = flag.Bool("update", false, "write the generated files and the expected results anew")
@@ -45,7 +44,7 @@ func TestShipped(t *testing.T) {
 		if when := p.Schedule; when != nil {
 			s.Schedule = map[string]any{"calendar": when.Calendar, "persistent": when.Persistent}
 			if when.Jitter > 0 {
-				s.Schedule["jitter"] = span(when.Jitter)
+				s.Schedule["jitter"] = unit.FormatDuration(when.Jitter)
 			}
 		}
 		all[name] = s
@@ -58,14 +57,6 @@ func TestShipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "playbooks.json", want.String())
-}
-
-// span is a duration as systemd.time(7) has it.
-func span(d time.Duration) string {
-	if d%time.Minute == 0 {
-		return strconv.Itoa(int(d/time.Minute)) + "min"
-	}
-	return strconv.Itoa(int(d/time.Second)) + "s"
 }
 
 // same compares a file with what it should be, or writes it.

@@ -11,8 +11,8 @@ import (
 // store is where the packages of the tests lie.
 const store = "/nix/store/00000000000000000000000000000000-"
 
-// unit is a unit as options of NixOS.
-type unit struct {
+// unitOptions is a unit as options of NixOS.
+type unitOptions struct {
 	Description                                                                                     string
 	Documentation, Wants, Requires, After, Before, Conflicts, WantedBy, RequiredBy, OnFailure, Path []string
 	UnitConfig, ServiceConfig, TimerConfig                                                          map[string]any
@@ -20,7 +20,7 @@ type unit struct {
 }
 
 // text is the unit as a file, with each key of several values on a line for each, as NixOS writes them.
-func (u unit) text() string {
+func (u unitOptions) text() string {
 	var b strings.Builder
 	b.WriteString("[Unit]\n")
 	line(&b, "Description", u.Description)

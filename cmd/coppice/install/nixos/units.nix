@@ -1,23 +1,30 @@
 # Units as "coppice install" writes them; a test compares both.
 { lib, pkgs }:
 
+let
+  confine = import ./confine.nix { inherit lib; };
+  documentation = [ "https://github.com/hbohlen/coppice" ];
+  line = builtins.replaceStrings [ "%" ] [ "%%" ];
+in
 {
-  # service runs a playbook.
+  # service runs a playbook. needs is null for one whose steps nobody has looked at.
   service =
     {
       name,
       package,
       description,
-      secrets ? { },
-      onFailure ? [ ],
-      mounts ? [ ],
+      needs,
+      secrets,
+      onFailure,
+      mounts,
     }:
     {
-      inherit description onFailure;
-      documentation = [ "https://github.com/hbohlen/coppice" ];
-      wants = [ "time-sync.target" ];
-      after = [ "time-sync.target" ];
-      unitConfig = lib.optionalAttrs (mounts != [ ]) { RequiresMountsFor = mounts; };
+      inherit documentation;
+      description = line description;
+      wants = [ "time-sync.target" ] ++ lib.optional (needs != null && needs.network) "network-online.target";
+      after = [ "time-sync.target" ] ++ lib.optional (needs != null && needs.network) "network-online.target";
+      onFailure = [ "coppice-failed@%n.service" ] ++ onFailure;
+      unitConfig = lib.optionalAttrs (mounts != [ ]) { RequiresMountsFor = map confine.word mounts; };
 
       # To receive backups and to reach other machines; all else is in the one binary.
       path = [
@@ -39,41 +46,68 @@
           ]
           ++ map (input: "-i ${input}=@%d/${input}") (builtins.attrNames secrets)
         );
-        KillMode = "mixed";
+        TimeoutStartSec = "5min";
         WatchdogSec = "5min";
+        KillMode = "mixed";
+        TimeoutStopSec = "2min";
         SuccessExitStatus = "75 130 143";
         Nice = 10;
+        CPUWeight = 20;
         IOSchedulingClass = "idle";
+        IOWeight = 20;
+        LogRateLimitIntervalSec = 0;
+        StateDirectory = "coppice";
+        StateDirectoryMode = "0700";
+        RuntimeDirectory = "coppice";
+        RuntimeDirectoryPreserve = true;
+        UMask = "0077";
       }
       // lib.optionalAttrs (secrets != { }) {
-        LoadCredential = lib.mapAttrsToList (input: file: "${input}:${file}") secrets;
-      };
+        LoadCredential = lib.mapAttrsToList (input: file: "${input}:${confine.word file}") secrets;
+      }
+      // (if needs == null then confine.unknown else confine.known needs);
     };
 
   # timer starts it.
   timer =
     {
-      description,
+      name,
       calendar,
       persistent,
       jitter,
     }:
     {
-      inherit description;
+      description = "Run the playbook ${name}";
       wantedBy = [ "timers.target" ];
       timerConfig = {
-        OnCalendar = calendar;
-        Persistent = persistent;
+        OnCalendar = line calendar;
       }
+      // lib.optionalAttrs persistent { Persistent = true; }
       // lib.optionalAttrs (jitter != null) { RandomizedDelaySec = jitter; };
+    };
+
+  # failed is a template that tells that a unit has failed. file has the URL that is told; null: it is only logged.
+  failed =
+    { package, file }:
+    {
+      inherit documentation;
+      description = "Tell that %i has failed";
+      serviceConfig = {
+        Type = "oneshot";
+        ExecStart = "${package}/bin/coppice failed %i" + lib.optionalString (file != null) " --to @%d/notify_url";
+        TimeoutStartSec = "5min";
+        UMask = "0077";
+      }
+      // lib.optionalAttrs (file != null) { LoadCredential = "notify_url:${confine.word file}"; }
+      // confine.tell (file != null);
     };
 
   # rollback gives the machine a clean root, in the initrd. If it fails, the root is mounted as it is.
   rollback =
     { package, device }:
     {
+      inherit documentation;
       description = "Give the machine a clean root";
-      documentation = [ "https://github.com/hbohlen/coppice" ];
       wantedBy = [ "initrd.target" ];
       wants = [ device ];
       after = [
@@ -116,31 +150,30 @@
       };
     };
 
-  # confirm says that a boot went well, if it did.
+  # confirm says that a boot went well, if it did. What is asked for is in its inputs.
   confirm =
+    { package }:
     {
-      package,
-      systemd,
-      units,
-    }:
-    {
-      description = "Confirm this boot";
-      documentation = [ "https://github.com/hbohlen/coppice" ];
+      inherit documentation;
+      description = "Confirm that this boot went well";
       after = [ "boot-complete.target" ];
+      before = [ "coppice-boot-cleanup.service" ];
       restartIfChanged = false;
       serviceConfig = {
-        Type = "oneshot";
-        ExecStartPre = [
-          "${systemd}/bin/systemctl is-system-running --quiet"
-        ]
-        ++ map (unit: "${systemd}/bin/systemctl is-active --quiet ${unit}") units;
-        ExecStart = "${package}/bin/coppice boot confirm --yes";
+        # The system is "starting" as long as anything waits to be started, which this must not be while it waits for the end of that.
+        Type = "exec";
+        ExecStart = "${package}/bin/coppice boot confirm --yes --wait";
+        KillMode = "mixed";
+        SuccessExitStatus = "75 130 143";
       };
     };
 
   confirmTimer = delay: {
-    description = "Confirm this boot";
+    description = "Confirm that this boot went well, some minutes after it";
     wantedBy = [ "timers.target" ];
-    timerConfig.OnBootSec = delay;
+    timerConfig = {
+      OnBootSec = delay;
+      AccuracySec = "10s";
+    };
   };
 }

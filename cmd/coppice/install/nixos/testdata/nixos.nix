@@ -7,6 +7,10 @@ let
     type = types.listOf types.str;
     default = [ ];
   };
+  units = mkOption {
+    type = types.listOf (types.strMatching "[a-zA-Z0-9@%:_.\\-]+[.](service|socket|device|mount|swap|target|path|timer)");
+    default = [ ];
+  };
   value = types.oneOf [
     types.bool
     types.int
@@ -22,14 +26,14 @@ let
   common = {
     description = of types.str "";
     documentation = strings;
-    wants = strings;
-    requires = strings;
-    after = strings;
-    before = strings;
-    conflicts = strings;
-    wantedBy = strings;
-    requiredBy = strings;
-    onFailure = strings;
+    wants = units;
+    requires = units;
+    after = units;
+    before = units;
+    conflicts = units;
+    wantedBy = units;
+    requiredBy = units;
+    onFailure = units;
     unitConfig = section;
   };
   initrdService.options = common // {
@@ -66,6 +70,9 @@ in
     environment.etc = of (types.attrsOf (types.submodule file)) { };
     environment.systemPackages = of (types.listOf types.package) [ ];
     fileSystems = of (types.attrsOf (types.submodule fileSystem)) { };
+    services.openssh.hostKeys = of (types.listOf (types.attrsOf types.str)) [ ];
+    users.mutableUsers = of types.bool true;
+    users.users = of (types.attrsOf (types.submodule { options.hashedPasswordFile = of (types.nullOr types.str) null; })) { };
     specialisation = of (types.attrsOf types.anything) { };
     systemd = {
       package = of types.package (import ./pkgs.nix).systemd;
