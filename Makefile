@@ -16,10 +16,12 @@ export YES
 
 .PHONY: build demo test check bench generate install deb clean
 
-# grpcnotrace: without gRPC's tracing pages, which nobody could open here: half a MiB.
+# What is left out of the program: gRPC's tracing pages, which nobody could open, and HTTP/2 where messages are sent. Most of a MiB.
+TAGS := $(shell cat cmd/coppice/tags)
+
 build:
 	@.ci/need go
-	@CGO_ENABLED=0 $(GO) build -trimpath -tags grpcnotrace -ldflags '-s -w' -o $(BIN)/coppice ./cmd/coppice
+	@CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags '-s -w' -o $(BIN)/coppice ./cmd/coppice
 
 demo: build
 	@.ci/need btrfs

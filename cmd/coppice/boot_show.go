@@ -141,6 +141,9 @@ func (a *app) showBoot(s bootShown, now time.Time) error {
 	for _, r := range s.Requests {
 		b.WriteString("asked for: " + diagnostic.Escape(r) + "\n")
 	}
+	if !s.Image.Ran && bootInstalled() {
+		b.WriteString("the initrd of this boot has not run boot-rollback\n")
+	}
 	for _, stale := range s.Image.Stale {
 		b.WriteString(diagnostic.Escape(stale) + ": make it anew\n")
 	}

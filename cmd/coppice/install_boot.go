@@ -77,7 +77,6 @@ func (a *app) uninstallBootCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return a.uninstallBoot(&o) },
 	}
 	o.flags.register(c)
-	c.Flags().StringVar(&o.generator, "initrd", "", "what makes the initrd, if it can't be told: `dracut`, initramfs-tools or mkinitcpio")
 	c.Flags().BoolVar(&o.regenerate, "update-initrd", false, "make the initrd anew")
 	return c
 }
@@ -145,7 +144,7 @@ func (a *app) installBoot(ctx context.Context, o *installingBoot) error {
 			return err
 		}
 	}
-	if o.flags.print || install.Pending(changes, o.flags.force) && !wrote {
+	if !wrote && (o.flags.print || !o.regenerate || install.Pending(changes, o.flags.force)) {
 		return nil
 	}
 	if err := o.updateInitrd(a, options.Initrd); err != nil {
@@ -303,6 +302,7 @@ func (a *app) uninstallBoot(o *installingBoot) error {
 	if !slices.Contains(t.Parts(), bootPart) {
 		return exit(exitUsage, errors.New("it is not installed"))
 	}
+	g := boot.GeneratorOf(t.Paths(bootPart))
 	changes, err := t.Compare(install.Part{Name: bootPart})
 	if err != nil {
 		return exit(exitFailed, err)
@@ -320,11 +320,17 @@ func (a *app) uninstallBoot(o *installingBoot) error {
 			return err
 		}
 	}
-	g, err := o.initrd()
-	if err != nil {
-		return err
-	}
 	return o.updateInitrd(a, g)
+}
+
+// bootInstalled reports whether install boot has put its files on this machine.
+func bootInstalled() bool {
+	t, err := install.Open("/")
+	if err != nil {
+		return false
+	}
+	defer t.Close()
+	return slices.Contains(t.Parts(), bootPart)
 }
 
 // nixosBoot is what a configuration of NixOS has to say.

@@ -109,7 +109,7 @@ func TestInstallBootInImage(t *testing.T) {
 	if err != nil || !strings.Contains(string(unit), "\nAfter=dev-disk-by\\x2dlabel-tank.device\n") {
 		t.Errorf("%v\n%s", err, unit)
 	}
-	if _, stderr, code := inImage(root, "uninstall", "boot", "--yes", "--initrd", "dracut"); code != 0 {
+	if _, stderr, code := inImage(root, "uninstall", "boot", "--yes"); code != 0 {
 		t.Errorf("uninstall: %d\n%s", code, stderr)
 	}
 	if left, err := os.ReadDir(filepath.Join(root, "usr/lib/dracut/modules.d/55coppice")); err == nil && len(left) > 0 {
@@ -240,6 +240,9 @@ func TestInstallBoot(t *testing.T) {
 	m.Must(t, "systemctl", "is-enabled", "coppice-boot-confirm.timer", "etc-ssh.mount")
 	sh("rm /etc/ssh/*; systemctl start etc-ssh.mount; grep -qx key /etc/ssh/ssh_host_ed25519_key")
 	call(0, "nothing to do", install...)
+	call(0, "the initrd of this boot has not run boot-rollback\n", "boot", "status")
+	sh(`printf '{"version":"0.0.1","inputs":"x","boot":"%s"}' $(cat /proc/sys/kernel/random/boot_id) >/run/coppice/boot-image.json`)
+	call(0, "the initrd has coppice 0.0.1, and ", "boot", "status")
 
 	t.Run("offer", func(t *testing.T) {
 		offer := func(want string) {
@@ -259,7 +262,7 @@ func TestInstallBoot(t *testing.T) {
 		sh("mv /run/boot-rollback.yaml /etc/coppice/inputs/")
 	})
 
-	call(0, "update-initramfs -u -k all", "uninstall", "boot", "--yes", "--initrd", "initramfs-tools")
+	call(0, "update-initramfs -u -k all", "uninstall", "boot", "--yes")
 	untouched()
 	if out, code := m.Run("systemctl", "is-active", "coppice-boot-confirm.timer"); code == 0 {
 		t.Errorf("the timer is %s", out)

@@ -3,7 +3,7 @@ package sysctl
 import (
 	"fmt"
 	"path"
-	"slices"
+	"sort"
 	"strings"
 )
 
@@ -107,7 +107,7 @@ func applied(folders [][]found, ours string) (order []found, hidden []string) {
 			}
 		}
 	}
-	slices.SortStableFunc(order, func(a, b found) int { return strings.Compare(path.Base(a.path), path.Base(b.path)) })
+	sort.SliceStable(order, func(i, j int) bool { return path.Base(order[i].path) < path.Base(order[j].path) })
 	return order, hidden
 }
 

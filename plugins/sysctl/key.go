@@ -2,7 +2,7 @@ package sysctl
 
 import (
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 	"unicode"
 )
@@ -65,7 +65,7 @@ func closest(name string, names []string) []string {
 			all = append(all, near{n, d})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b near) int { return a.distance - b.distance })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].distance < all[j].distance })
 	var found []string
 	for _, n := range all {
 		found = append(found, n.name)

@@ -3,7 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
-	"strings"
+	"sort"
 
 	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/sdk"
@@ -29,7 +29,7 @@ func (w *walk) lock(ctx context.Context, step *check.Step, request sdk.Request) 
 	w.locking.Lock()
 	defer w.locking.Unlock()
 	// In the order of the keys, so that two runs can't wait for each other in a ring.
-	slices.SortFunc(wanted, func(a, b sdk.Lock) int { return strings.Compare(a.Key, b.Key) })
+	sort.Slice(wanted, func(i, j int) bool { return wanted[i].Key < wanted[j].Key })
 	for _, l := range wanted {
 		i := slices.IndexFunc(w.held, func(h *held) bool { return h.key == l.Key && h.plugin == step.Plugin() })
 		if i < 0 {

@@ -1,8 +1,6 @@
 package expression
 
-import (
-	"slices"
-)
+import "sort"
 
 // The codes of a Problem.
 const (
@@ -36,6 +34,6 @@ func (p Problem) String() string {
 }
 
 func sortProblems(problems []Problem) []Problem {
-	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Offset - b.Offset })
+	sort.SliceStable(problems, func(i, j int) bool { return problems[i].Offset < problems[j].Offset })
 	return problems
 }

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -241,7 +242,7 @@ func (s *simulation) finish() {
 		for _, why := range slices.Sorted(maps.Keys(keepers)) {
 			g.Keepers = append(g.Keepers, Keeper{why, keepers[why]})
 		}
-		slices.SortStableFunc(g.Keepers, func(a, b Keeper) int { return b.Count - a.Count })
+		sort.SliceStable(g.Keepers, func(i, j int) bool { return g.Keepers[j].Count < g.Keepers[i].Count })
 		s.result.Groups = append(s.result.Groups, g.Group)
 	}
 	slices.SortFunc(s.result.Groups, func(a, b Group) int {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func named(f *kernel.Filesystem, source Source, names []string) ([]kernel.Subvol
 			inside = append(inside, s)
 		}
 	}
-	slices.SortFunc(inside, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
+	sort.Slice(inside, func(i, j int) bool { return inside[i].Path < inside[j].Path })
 	if len(names) == 0 {
 		return inside, nil
 	}

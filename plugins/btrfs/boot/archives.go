@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -75,7 +76,7 @@ func readShelf(f *kernel.Filesystem) (shelf, error) {
 					k.Pinned = "in it " + v.Path + " is " + h.String()
 				}
 			}
-			slices.SortFunc(k.Nested, func(a, b kernel.Subvolume) int { return len(a.Path) - len(b.Path) })
+			sort.Slice(k.Nested, func(i, j int) bool { return len(k.Nested[i].Path) < len(k.Nested[j].Path) })
 		}
 		s.All = append(s.All, k)
 	}

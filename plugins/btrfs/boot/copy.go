@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -59,6 +60,6 @@ func nestedIn(f *kernel.Filesystem, at string) ([]kernel.Subvolume, error) {
 			nested = append(nested, s)
 		}
 	}
-	slices.SortFunc(nested, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
+	sort.Slice(nested, func(i, j int) bool { return nested[i].Path < nested[j].Path })
 	return nested, nil
 }

@@ -1,10 +1,9 @@
 package layout
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -60,7 +59,7 @@ func readEntries(entries []Entry) ([]wanted, error) {
 		all = append(all, w)
 	}
 	depth := func(w wanted) int { return strings.Count(w.path, "/") }
-	slices.SortStableFunc(all, func(a, b wanted) int { return cmp.Compare(depth(a), depth(b)) })
+	sort.SliceStable(all, func(i, j int) bool { return depth(all[i]) < depth(all[j]) })
 	return all, errors.Join(errs...)
 }
 

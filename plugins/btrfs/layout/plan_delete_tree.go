@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -171,7 +172,7 @@ func chooseTrees(v *subvolume.View, in DeleteTreeInput) (going []subvolume.Known
 		}
 	}
 	depth := func(s subvolume.Known) int { return strings.Count(s.Path, "/") }
-	slices.SortStableFunc(going, func(a, b subvolume.Known) int { return cmp.Compare(depth(b), depth(a)) })
+	sort.SliceStable(going, func(i, j int) bool { return depth(going[j]) < depth(going[i]) })
 	return going, named, errors.Join(errs...)
 }
 

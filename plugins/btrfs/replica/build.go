@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -239,6 +240,6 @@ func (c Copies) Original(l Filesystem) Filesystem {
 	for i := range l.Records {
 		l.Records[i].Path, l.Records[i].Content = translate.Replace(l.Records[i].Path), translate.Replace(l.Records[i].Content)
 	}
-	slices.SortFunc(l.Records, func(a, b Record) int { return strings.Compare(a.Path, b.Path) })
+	sort.Slice(l.Records, func(i, j int) bool { return l.Records[i].Path < l.Records[j].Path })
 	return l
 }

@@ -3,7 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -43,7 +43,7 @@ func (c *capture) subvolumes() error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(all, func(a, b kernel.Subvolume) int { return strings.Compare(a.Path, b.Path) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Path < all[j].Path })
 	c.ids, c.paths = map[uint64]int{}, map[uint64]string{kernel.TopLevelID: ""}
 	for _, s := range all {
 		if !utf8.ValidString(s.Path) {

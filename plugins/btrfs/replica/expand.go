@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -75,8 +76,8 @@ func (f *Filesystem) expand(index int, taken time.Time) {
 	if len(f.Records) > 0 && !slices.ContainsFunc(f.Records, func(r Record) bool { return r.Path == "version" }) {
 		f.Records = append(f.Records, Record{Path: "version", Content: "1\n"})
 	}
-	slices.SortFunc(f.Records, func(a, b Record) int { return strings.Compare(a.Path, b.Path) })
-	slices.SortFunc(f.Subvolumes, func(a, b Subvolume) int { return strings.Compare(a.Path, b.Path) })
+	sort.Slice(f.Records, func(i, j int) bool { return f.Records[i].Path < f.Records[j].Path })
+	sort.Slice(f.Subvolumes, func(i, j int) bool { return f.Subvolumes[i].Path < f.Subvolumes[j].Path })
 }
 
 // at is the subvolume at a path, nil where there is none.

@@ -1,12 +1,12 @@
 package subvolume
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -80,7 +80,7 @@ func planAdopt(m *machine, in AdoptInput, into, folder string, instant time.Time
 	if err != nil {
 		return adoptPlan{}, err
 	}
-	slices.SortFunc(chosen, func(a, b subvolume) int { return cmp.Compare(a.Path, b.Path) })
+	sort.Slice(chosen, func(i, j int) bool { return chosen[i].Path < chosen[j].Path })
 	chosen = slices.CompactFunc(chosen, func(a, b subvolume) bool { return a.Path == b.Path })
 	facts := adoptFacts{Filesystem: m.uuid, Adopted: []string{}}
 	for _, s := range chosen {
@@ -90,7 +90,7 @@ func planAdopt(m *machine, in AdoptInput, into, folder string, instant time.Time
 	if len(a.planned.Changes) > 0 && m.readOnly {
 		return adoptPlan{}, m.readOnlyError("no record can be written")
 	}
-	slices.SortFunc(a.planned.Outputs.Left, func(a, b LeftSnapshot) int { return cmp.Compare(a.Path, b.Path) })
+	sort.Slice(a.planned.Outputs.Left, func(i, j int) bool { return a.planned.Outputs.Left[i].Path < a.planned.Outputs.Left[j].Path })
 	a.planned.Facts = facts
 	a.planned.Private.Filesystem, a.planned.Private.Source, a.planned.Private.Stamp = m.uuid, a.source, StampOf(instant)
 	a.planned.Private.Output = a.planned.Outputs

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -176,6 +177,6 @@ func (m *machine) lastOnes(chosen []subvolume, into string, clock clock) []subvo
 			all = append(all, last)
 		}
 	}
-	slices.SortFunc(all, func(a, b subvolume) int { return cmp.Compare(a.Path, b.Path) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Path < all[j].Path })
 	return all
 }

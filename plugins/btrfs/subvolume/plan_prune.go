@@ -1,10 +1,10 @@
 package subvolume
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -63,7 +63,7 @@ func pruneSources(m *machine, into string) []pruneSource {
 	for _, s := range found {
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b pruneSource) int { return cmp.Compare(a.name, b.name) })
+	sort.Slice(all, func(i, j int) bool { return all[i].name < all[j].name })
 	return all
 }
 
@@ -243,7 +243,7 @@ func (p *pruner) source(s pruneSource) bool {
 		}
 		p.maySpare(s, decision, byKey)
 	}
-	slices.SortFunc(facts.Members, func(a, b memberFact) int { return cmp.Compare(a.Snapshot, b.Snapshot) })
+	sort.Slice(facts.Members, func(i, j int) bool { return facts.Members[i].Snapshot < facts.Members[j].Snapshot })
 	p.facts.Sources = append(p.facts.Sources, facts)
 	return true
 }

@@ -2,7 +2,7 @@ package subvolume
 
 import (
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
@@ -53,7 +53,7 @@ func (p *pruner) foreign(s pruneSource) {
 	if len(all) == 0 {
 		return
 	}
-	slices.SortFunc(all, func(a, b stranger) int { return strings.Compare(a.path, b.path) })
+	sort.Slice(all, func(i, j int) bool { return all[i].path < all[j].path })
 	var shown []string
 	for i, f := range all {
 		resource := p.m.resource(f.path, f.id)

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
+	"sort"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
@@ -33,7 +33,7 @@ func (v *View) Stamped(source, folder string) []Known {
 			all = append(all, knownOf(s))
 		}
 	}
-	slices.SortFunc(all, func(a, b Known) int { return strings.Compare(a.Name(), b.Name()) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Name() < all[j].Name() })
 	return all
 }
 

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -79,7 +79,7 @@ func (p *volumePlace) observe(ctx context.Context, q query) (content, error) {
 	for name, claimed := range claims {
 		c.Remnants = append(c.Remnants, remnant{Path: claimed.Path(), UUID: byPath[claimed.Path()].UUID, Note: name})
 	}
-	slices.SortFunc(c.Remnants, func(a, b remnant) int { return cmp.Compare(a.Path, b.Path) })
+	sort.Slice(c.Remnants, func(i, j int) bool { return c.Remnants[i].Path < c.Remnants[j].Path })
 	if on := p.h.SwitchesOn(p.f); len(on) > 0 {
 		c.Switch = on[0]
 	}

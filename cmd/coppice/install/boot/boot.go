@@ -73,6 +73,21 @@ func (g Generator) Hooks() []string {
 	return nil
 }
 
+// GeneratorOf is the generator that files are for, by their paths.
+func GeneratorOf(paths []string) Generator {
+	for _, p := range paths {
+		switch {
+		case strings.HasPrefix(p, "/usr/lib/dracut/"):
+			return Dracut
+		case strings.HasPrefix(p, "/etc/initramfs-tools/"):
+			return InitramfsTools
+		case strings.HasPrefix(p, "/etc/initcpio/"):
+			return Mkinitcpio
+		}
+	}
+	return ""
+}
+
 // Options say what the files are for.
 type Options struct {
 	Initrd  Generator

@@ -46,6 +46,13 @@ func TestFiles(t *testing.T) {
 		if files, err := Files(o); err != nil || strings.Contains(files[len(files)-1].Path, "confirm") {
 			t.Errorf("%s: without a time there is a unit that confirms: %v", g, err)
 		}
+		var paths []string
+		for _, f := range files {
+			paths = append(paths, f.Path)
+		}
+		if got := GeneratorOf(paths); got != g {
+			t.Errorf("%s: its files are taken for those of %q", g, got)
+		}
 		if len(g.Regenerate()) == 0 {
 			t.Errorf("%s: nothing makes its images anew", g)
 		}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # build.sh FOLDER: build the Debian package of coppice into a folder, and print its path.
 #
-# The version is that of the last tag vX.Y.Z, or 0.0.0~gitDATE.COMMIT before the first one. The same commit makes the same package.
+# The version is that of the last tag vX.Y.Z, or 0.0.0~gitDATE.COMMIT before the first one. The dates in it are
+# those of the commit. COMPRESSION has options of dpkg-deb in the place of -Zxz.
 set -eu
 out=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
@@ -114,5 +115,5 @@ install -m 0755 "$here/prerm" "$here/postrm" "$root/DEBIAN/"
 chmod 0644 "$root/DEBIAN/md5sums" "$root/DEBIAN/control"
 
 package=$out/coppice_${version}_$architecture.deb
-dpkg-deb --root-owner-group -Zxz --build "$root" "$package" >&2
+dpkg-deb --root-owner-group ${COMPRESSION:--Zxz} --build "$root" "$package" >&2
 echo "$package"

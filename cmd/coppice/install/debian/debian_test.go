@@ -45,6 +45,7 @@ var built = sync.OnceValues(func() (string, error) {
 	}
 	builtIn = dir
 	c := exec.Command("./build.sh", dir)
+	c.Env = append(os.Environ(), "COMPRESSION=-Zgzip -z1") // in a moment
 	c.Stderr = os.Stderr
 	out, err := c.Output()
 	return strings.TrimSpace(string(out)), err
@@ -168,20 +169,5 @@ func TestLintian(t *testing.T) {
 	out, err := exec.Command("lintian", "--fail-on", "error,warning", "--no-cfg", pack(t)).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
-	}
-}
-
-// The same commit makes the same package.
-func TestReproducible(t *testing.T) {
-	first := pack(t)
-	dir := t.TempDir()
-	second := strings.TrimSpace(run(t, "./build.sh", dir))
-	a, errA := os.ReadFile(first)
-	b, errB := os.ReadFile(second)
-	if errA != nil || errB != nil {
-		t.Fatal(errA, errB)
-	}
-	if !bytes.Equal(a, b) {
-		t.Errorf("%s and %s differ", first, second)
 	}
 }

@@ -31,9 +31,11 @@ unit=/etc/systemd/system/coppice-snapshot-rotation.timer
 inside sh -c "mkdir -p /etc/systemd/system/timers.target.wants /var/lib/coppice/runs /etc/coppice/inputs
 printf '[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n' >$unit
 ln -s $unit /etc/systemd/system/timers.target.wants/
-echo 'retention: 14d' >/etc/coppice/inputs/snapshot-rotation.yaml"
+echo 'retention: 14d' >/etc/coppice/inputs/snapshot-rotation.yaml
+mkdir -p /etc/initramfs-tools/hooks && touch /etc/initramfs-tools/hooks/coppice"
 inside dpkg --no-triggers -r coppice >/dev/null 2>/tmp/removed || { cat /tmp/removed; exit 1; }
 echo "removed: $(grep '^coppice:' /tmp/removed)"
+rm /mnt/root/etc/initramfs-tools/hooks/coppice
 for f in $unit /etc/systemd/system/timers.target.wants/coppice-snapshot-rotation.timer /etc/coppice/inputs/snapshot-rotation.yaml /var/lib/coppice/runs /usr/bin/coppice; do
 	[ ! -e "/mnt/root$f" ] || echo "still there: $f"
 done
@@ -62,6 +64,7 @@ status: ii
 verify: 
 made: 0 units
 removed: coppice: coppice-snapshot-rotation.timer is switched off, as its program goes
+coppice: the initrd has a coppice of its own, which goes on giving the machine a clean root
 still there: /etc/systemd/system/coppice-snapshot-rotation.timer
 still there: /etc/coppice/inputs/snapshot-rotation.yaml
 still there: /var/lib/coppice/runs
