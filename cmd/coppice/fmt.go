@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
+	"github.com/hbohlen/coppice/cmd/coppice/install"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/playbook"
 )
@@ -88,7 +88,7 @@ func (a *app) tidyFile(o tidying, file string) (changed bool, err error) {
 	changed = !bytes.Equal(tidy, data)
 	switch {
 	case o.diff:
-		_, err = a.out.Write(diff.Diff(name, data, name+" (tidy)", tidy))
+		_, err = io.WriteString(a.out, install.Diff(name, string(data), name+" (tidy)", string(tidy)))
 	case o.check && changed:
 		_, err = fmt.Fprintln(a.out, diagnostic.Escape(name))
 	case o.check:
