@@ -88,7 +88,7 @@ func (a *app) tidyFile(o tidying, file string) (changed bool, err error) {
 	changed = !bytes.Equal(tidy, data)
 	switch {
 	case o.diff:
-		_, err = io.WriteString(a.out, install.Diff(name, string(data), name+" (tidy)", string(tidy)))
+		_, err = io.WriteString(a.out, install.Unified(name, string(data), name+" (tidy)", string(tidy)))
 	case o.check && changed:
 		_, err = fmt.Fprintln(a.out, diagnostic.Escape(name))
 	case o.check:

@@ -53,7 +53,7 @@ func (c Change) Diff() string {
 		is = body(c.File)
 	}
 	var b strings.Builder
-	if text := Diff(before, was, after, is); text != "" {
+	if text := Unified(before, was, after, is); text != "" {
 		b.WriteString(text)
 	} else {
 		fmt.Fprintf(&b, "--- %s\n+++ %s\n", before, after)
@@ -91,8 +91,8 @@ func printable(text string) string {
 // permissions are what counts of a mode.
 func permissions(m fs.FileMode) fs.FileMode { return m & (fs.ModePerm | fs.ModeType) }
 
-// Diff tells how one text became another, as diff -u does; "" where they are the same. before and after are what they are called.
-func Diff(before, was, after, is string) string {
+// Unified tells how one text became another, as diff -u does; "" where they are the same. before and after are what they are called.
+func Unified(before, was, after, is string) string {
 	_, rest, _ := strings.Cut(string(diff.Diff(before, []byte(was), after, []byte(is))), "\n") // the first line names both
 	return rest
 }
