@@ -1,5 +1,10 @@
-// Package sdk is what a plugin is made of: typed actions, the changes they plan,
+// Package sdk is what a plugin of coppice is made of: typed actions, the changes they plan,
 // and what can go wrong.
+//
+// A plugin is a program that serves a Plugin, a named set of actions (package serve is its main); a playbook calls them as
+// PLUGIN.ACTION. `coppice plugin init` writes one to begin with, and package plugintest holds it against what plugins
+// promise. The examples show an action that reads, one that writes and overlays planned changes, progress, cancellation, secrets and
+// child processes.
 //
 // Words. An action either reads or writes. A reading action is done by Plan
 // alone. A writing action has Plan, which looks at the machine and decides, and

@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) pluginCommand() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "List, describe, test and serve plugins", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "plugin", Short: "Start, list, describe, test and pin plugins", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(&cobra.Command{
 		Use:   "list",
@@ -74,7 +74,7 @@ func (a *app) pluginCommand() *cobra.Command {
 				advice: "there are: " + join(names)}
 		},
 	})
-	c.AddCommand(a.pluginLockCommand(), a.pluginTestCommand())
+	c.AddCommand(a.pluginLockCommand(), a.pluginTestCommand(), a.pluginInitCommand())
 	return c
 }
 

@@ -23,8 +23,7 @@ func metricsAction(h host) sdk.Action {
 			"itself (coppice_run_failed, coppice_run_start_timestamp_seconds, coppice_run_end_timestamp_seconds, coppice_run_duration_seconds, " +
 			"coppice_run_success_timestamp_seconds, which a failure leaves as it was, coppice_run_expected_seconds), with values of what it has found.\n\n" +
 			"The file is replaced as a whole, by one rename: nobody ever reads half of it.",
-		Converges: true,
-		Touches:   []string{metricsType},
+		Touches: []string{metricsType},
 	}, sdk.Writer[MetricsInput, MetricsOutput, sdk.None]{
 		Plan: func(_ context.Context, c *sdk.Call, in MetricsInput) (sdk.Planned[MetricsOutput, sdk.None], error) {
 			return planMetrics(in, observeMetrics(string(in.Folder), fileName(in.Labels)), c.Instant)

@@ -150,6 +150,7 @@ func planMetrics(in MetricsInput, facts metricsFacts, instant time.Time) (sdk.Pl
 	p.Outputs.File = path
 	resource := sdk.Resource{Type: metricsType, Name: path}
 	known := metricsOf(in, facts, instant, time.Time{})
+	p.Facts = map[string]any{"file": path, "there": facts.exists}
 	if in.Failed == nil {
 		data, err := encode(known, in.Labels)
 		if err != nil {

@@ -12,7 +12,7 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	converges := map[string]bool{"send": false, "alertmanager": false, "metrics": true, "ping": false}
+	converges := map[string]bool{"send": false, "alertmanager": false, "metrics": false, "ping": false}
 	if len(d.Actions) != len(converges) {
 		t.Errorf("%d actions", len(d.Actions))
 	}

@@ -12,7 +12,7 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]sdk.Effect{"get": sdk.Reads, "set": sdk.Writes, "remove": sdk.Writes}
+	want := map[string]sdk.Effect{"get": sdk.Reads, "set": sdk.Writes, "remove": sdk.Destroys}
 	if len(d.Actions) != len(want) {
 		t.Errorf("%d actions", len(d.Actions))
 	}

@@ -19,6 +19,7 @@ func removeAction(h host) sdk.Action {
 		Summary: "Remove a file that sets parameters at boot",
 		Description: "Removes a file that sysctl.set has written; one that somebody else has written is refused. The running values stay as " +
 			"they are until the next boot.",
+		Effect:    sdk.Destroys,
 		Converges: true,
 		Touches:   []string{fileType},
 	}, sdk.Writer[RemoveInput, RemoveOutput, removePrivate]{

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/plugintest"
 	"github.com/hbohlen/coppice/sdk/plugintest/pid1"
 )
 
@@ -41,7 +42,12 @@ func TestMain(m *testing.M) {
 		fmt.Println(string(data))
 		return
 	}
-	os.Exit(m.Run())
+	if len(os.Args) == 2 && os.Args[1] == "contract" {
+		data, _ := json.Marshal(holdToContract())
+		fmt.Println(string(data))
+		return
+	}
+	plugintest.Main(m, New)
 }
 
 func obey(text string) (a answered) {

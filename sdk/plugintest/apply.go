@@ -49,7 +49,7 @@ func (t *trial) applying(ctx context.Context, plan *sdk.Plan) {
 
 	// As a saved plan is compared with a new one.
 	if again, ok := t.ask(ctx, theCase, t.instant, nil); ok {
-		decided := difference(tree(plan.Changes), tree(again.Changes), "/changes", t.Varies)
+		decided := difference(tree(decision(plan)), tree(decision(again)), "/changes", nil)
 		if decided != "" && difference(tree(plan.Fingerprint), tree(again.Fingerprint), "", nil) == "" {
 			t.find(drift, "the decision is another one, and the fingerprint is the same: "+decided)
 		} else {
@@ -68,6 +68,15 @@ func (t *trial) applying(ctx context.Context, plan *sdk.Plan) {
 	}
 }
 
+// decision is what a saved plan is compared by, beside the fingerprint.
+func decision(p *sdk.Plan) []sdk.Change {
+	var all []sdk.Change
+	for _, c := range p.Changes {
+		all = append(all, sdk.Change{Kind: c.Kind, Resource: c.Resource})
+	}
+	return all
+}
+
 // asPlanned compares what was made with what was planned.
 func (t *trial) asPlanned(plan *sdk.Plan, result *sdk.Result, difference string) string {
 	made := map[int]int{}
@@ -79,6 +88,7 @@ func (t *trial) asPlanned(plan *sdk.Plan, result *sdk.Result, difference string)
 	for i, c := range plan.Changes {
 		what := fmt.Sprintf("change %d (%s %s) ", i, c.Kind, c.Resource.Name)
 		switch {
+		case made[i] == 0 && c.Kind == sdk.Run && len(result.Diagnostics) > 0: // it was tried, and somebody is told
 		case made[i] == 0 && c.Conditional == "":
 			problems = append(problems, what+"was planned and not reported as made")
 		case made[i] > 1:

@@ -22,6 +22,7 @@ type trial struct {
 	diff    func(a, b *sdk.Plan) string
 }
 
+//go:noinline
 func (t *trial) find(check, problem string) { t.kit.findOnce(check, t.name(), problem) }
 
 // tryCase makes all checks of a case.
@@ -55,6 +56,7 @@ func (k *kit) tryCase(ctx context.Context, c Case) {
 	t.leftovers(lines)
 }
 
+//go:noinline
 func (t *trial) prepare(ctx context.Context) (state, bool) {
 	if t.Prepare != nil {
 		if err := t.Prepare(ctx); err != nil {
@@ -65,6 +67,7 @@ func (t *trial) prepare(ctx context.Context) (state, bool) {
 	return t.observe(ctx)
 }
 
+//go:noinline
 func (t *trial) observe(ctx context.Context) (state, bool) {
 	s, err := observe(ctx, t.Case)
 	if err == nil && t.launcher != nil {
@@ -78,6 +81,8 @@ func (t *trial) observe(ctx context.Context) (state, bool) {
 }
 
 // ask plans the case; every problem of that is the given check's.
+//
+//go:noinline
 func (t *trial) ask(ctx context.Context, check string, instant time.Time, prior []sdk.Change) (*sdk.Plan, bool) {
 	a := t.plan(ctx, t.request(t.Action, t.inputs, instant, append(slices.Clip(t.Prior), prior...)))
 	if a.value != nil {
@@ -92,6 +97,8 @@ func (t *trial) ask(ctx context.Context, check string, instant time.Time, prior 
 }
 
 // perform applies a plan; every problem of that is the given check's.
+//
+//go:noinline
 func (t *trial) perform(ctx context.Context, check string, plan *sdk.Plan) (*sdk.Result, bool) {
 	a := t.apply(ctx, t.request(t.Action, t.inputs, t.instant, nil), plan, func(e sdk.Event) { t.heard(e) })
 	if a.broken != nil {

@@ -26,6 +26,8 @@ func encode(inputs any) ([]byte, error) {
 }
 
 // decode reads JSON with exact numbers.
+//
+//go:noinline
 func decode(data []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -35,6 +37,8 @@ func decode(data []byte) (any, error) {
 }
 
 // tree is a value as what its JSON is.
+//
+//go:noinline
 func tree(v any) any {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -48,6 +52,8 @@ func tree(v any) any {
 }
 
 // difference says where two trees differ first; "" when they do not. What the pointers in ignored lead to is left out.
+//
+//go:noinline
 func difference(a, b any, at string, ignored []string) string {
 	if slices.Contains(ignored, at) && at != "" {
 		return ""
@@ -98,6 +104,7 @@ func difference(a, b any, at string, ignored []string) string {
 	return fmt.Sprintf("%s: %s, and then %s", at, show(a, true), show(b, true))
 }
 
+//go:noinline
 func show(v any, there bool) string {
 	if !there {
 		return "nothing"

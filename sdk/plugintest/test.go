@@ -68,7 +68,7 @@ func Test(ctx context.Context, o Options) *Report {
 	return k.report
 }
 
-// kit is one test of one plugin.
+// kit is one test of one plugin. What many checks call is not inlined: the kit is a part of coppice, whose size is limited.
 type kit struct {
 	o        Options
 	launcher *launcher // nil: the plugin is in this process
@@ -80,11 +80,14 @@ type kit struct {
 	enlarged []string // actions that have had a large call
 }
 
+//go:noinline
 func (k *kit) find(check, on, problem string) {
 	k.report.Findings = append(k.report.Findings, Finding{check, on, problem})
 }
 
 // findOnce keeps one finding a check and place: the first problem, or that there is none.
+//
+//go:noinline
 func (k *kit) findOnce(check, on, problem string) {
 	for i, f := range k.report.Findings {
 		if f.Check == check && f.On == on {
@@ -97,6 +100,7 @@ func (k *kit) findOnce(check, on, problem string) {
 	k.find(check, on, problem)
 }
 
+//go:noinline
 func (k *kit) restart() error {
 	if k.session != nil {
 		k.session.end()
@@ -124,6 +128,8 @@ func (k *kit) close() {
 }
 
 // request makes a call of a case. The id is unlike all others.
+//
+//go:noinline
 func (k *kit) request(action string, inputs []byte, instant time.Time, prior []sdk.Change) sdk.Request {
 	k.calls++
 	return sdk.Request{ID: strconv.Itoa(k.calls), Run: "20260101T000000Z-abcdef", Step: "plugintest", Action: action, Inputs: inputs, Instant: instant, Prior: prior}
@@ -168,6 +174,7 @@ func (a answer[V]) problem(call string) string {
 	return ""
 }
 
+//go:noinline
 func (k *kit) plan(ctx context.Context, r sdk.Request) answer[*sdk.Plan] {
 	ctx, stop := context.WithTimeout(ctx, k.o.Timeout)
 	defer stop()
@@ -175,6 +182,7 @@ func (k *kit) plan(ctx context.Context, r sdk.Request) answer[*sdk.Plan] {
 	return answered(k, p, err)
 }
 
+//go:noinline
 func (k *kit) resolve(ctx context.Context, r sdk.Request) answer[[]sdk.Lock] {
 	ctx, stop := context.WithTimeout(ctx, k.o.Timeout)
 	defer stop()
@@ -183,6 +191,8 @@ func (k *kit) resolve(ctx context.Context, r sdk.Request) answer[[]sdk.Lock] {
 }
 
 // apply has a plan done, as it comes back from being stored.
+//
+//go:noinline
 func (k *kit) apply(ctx context.Context, r sdk.Request, plan *sdk.Plan, emit func(sdk.Event)) answer[*sdk.Result] {
 	ctx, stop := context.WithTimeout(ctx, k.o.Timeout)
 	defer stop()
@@ -199,6 +209,7 @@ func (k *kit) apply(ctx context.Context, r sdk.Request, plan *sdk.Plan, emit fun
 	return answered(k, result, err)
 }
 
+//go:noinline
 func told(all []sdk.Diagnostic) string {
 	text := ""
 	for i, d := range all {

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -196,12 +198,15 @@ func (o *restoring) observeNames(ctx context.Context, from, to *os.File, in Rest
 		if e.node, e.found, err = tree.Stat(to, name); err != nil {
 			return volume.Explain("/to", err)
 		}
+		planned := false
 		for _, c := range prior { // what an earlier step of the preview would restore
 			if r := o.resource(name); c.Resource.Type == r.Type && c.Resource.Scope == r.Scope && c.Resource.Name == r.Name {
-				e.found, e.node.Kind = true, tree.File
+				planned, e.found, e.node.Kind = true, true, tree.File
+				// The very same thing out of the same snapshot.
+				e.same = strings.HasPrefix(c.Summary, o.says()) && bytes.Equal(c.After, encode(o.after()))
 			}
 		}
-		if e.found && e.node.Kind == o.thing.Kind {
+		if e.found && !planned && e.node.Kind == o.thing.Kind {
 			if e.same, err = tree.Same(ctx, from, path.Base(o.inside), to, name); err != nil {
 				return volume.Explain("/to", err)
 			}
