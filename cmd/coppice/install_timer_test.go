@@ -15,13 +15,13 @@ import (
 func until(t *testing.T, m *pid1.Machine, what string, good func(out string) bool, argv ...string) string {
 	t.Helper()
 	var out string
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if out, _ = m.Run(argv...); good(out) {
 			return out
 		}
 	}
 	journal, _ := m.Run("journalctl", "--no-pager", "-o", "cat")
-	t.Fatalf("%s, after two minutes:\n%s\n%s", what, out, journal)
+	t.Fatalf("%s, after ten minutes:\n%s\n%s", what, out, journal)
 	return ""
 }
 
