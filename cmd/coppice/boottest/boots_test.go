@@ -13,7 +13,7 @@ import (
 // on another subvolume stays.
 func TestBoots(t *testing.T) {
 	base := vmtest.GetBase(t)
-	for _, kind := range []vmtest.Kind{vmtest.Systemd} {
+	for _, kind := range []vmtest.Kind{vmtest.Systemd, vmtest.Dracut, vmtest.InitramfsTools} {
 		t.Run(string(kind), func(t *testing.T) {
 			o := vmtest.Options{Base: base, Disk: newDisk(t, base), Root: root, Initrd: initrd(t, base, kind)}
 			const boots = 4
