@@ -175,7 +175,7 @@ var differing = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}  `), "UUID  "},
 	{regexp.MustCompile(`[\d.]+ % (\([\d.]+[KMG]?i?B\) is free|of btrfs UUID is free)`), "SHARE is free"},
-	{regexp.MustCompile(`\((just now|\d+ (minute|hour|day)s? ago)\) *`), "(AGE) "},
+	{regexp.MustCompile(`\((just now|\d+ (minute|hour|day)s? (ago|from now))\) *`), "(AGE) "},
 	{regexp.MustCompile(`\b\d+\.\d\ds\b`), "DURATION"},
 	{regexp.MustCompile(`, \d+s$`), ", DURATION"},
 	{regexp.MustCompile(`"duration_ns":\s*\d+`), "DURATION"},
@@ -193,8 +193,14 @@ var differing = []struct {
 	{regexp.MustCompile(`\bgo1\.\d+\S*`), "GO"},
 }
 
+// heading is the first line of a table, whose columns are as wide as what stands below.
+var heading = regexp.MustCompile(`^ *[A-Z]+( +[A-Z]+)*$`)
+
 func normal(line string) string {
 	line = strings.TrimRight(line, " ")
+	if heading.MatchString(line) {
+		line = strings.Join(strings.Fields(line), " ")
+	}
 	for _, d := range differing {
 		line = d.pattern.ReplaceAllString(line, d.by)
 	}

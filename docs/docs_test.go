@@ -3,6 +3,7 @@ package docs
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,7 +157,8 @@ func (d *document) blocks(t *testing.T) []block {
 // TestPlaybooks validates every YAML block.
 func TestPlaybooks(t *testing.T) {
 	for _, d := range documents(t) {
-		for _, b := range d.blocks(t) {
+		dir := t.TempDir() // a playbook can call those above it
+		for i, b := range d.blocks(t) {
 			if b.language != "yaml" {
 				continue
 			}
@@ -165,7 +167,10 @@ func TestPlaybooks(t *testing.T) {
 				kind, _, _ = strings.Cut(b.words[0], "=")
 			}
 			text := d.text(b)
-			file := filepath.Join(t.TempDir(), "block.yaml")
+			file := filepath.Join(dir, fmt.Sprintf("block%d.yaml", i))
+			if name := b.option("file"); name != "" && filepath.Base(name) == name {
+				file = filepath.Join(dir, name)
+			}
 			args := []string{"validate", file}
 			switch kind {
 			case "playbook", "file":

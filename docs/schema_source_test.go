@@ -182,6 +182,8 @@ func (g *source) typeOf(p *goPackage, file *ast.File, e ast.Expr) any {
 			return object{}
 		case strings.HasPrefix(e.Name, "int") || strings.HasPrefix(e.Name, "uint"):
 			return integer
+		case e.Name == "float64":
+			return object{{"type", "number"}}
 		}
 		return g.named(p, e.Name)
 	}

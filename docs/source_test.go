@@ -19,6 +19,7 @@ var exitMeaning = map[string]string{
 	"exitPending":      "Only with `plan --detailed-exitcode`: the plan has changes, conditional ones included.",
 	"exitState":        "Only `apply` and `resume`: the state folder can't be written, so that what they do could not be recorded. Nothing was done.",
 	"exitStale":        "Only `apply` and `resume`: what was to be done does not hold any more. The machine has drifted from the plan, or it is older than 24 hours, of another machine, or made with another version of a plugin; the run is older than 24 hours, or its playbook has changed. The message says whether anything was changed.",
+	"exitAttention":    "Only `status` and `doctor`: they have told all, and something needs somebody.",
 	"exitUsage":        "The command line is wrong: unknown verb, flag or action, missing argument, a secret on the command line. Nothing was done.",
 	"exitInvalid":      "The playbook or its inputs have mistakes, or can't be read; or an action has refused its inputs. Nothing was done.",
 	"exitPlugin":       "A plugin is missing, refused or incompatible. Nothing was done.",
@@ -83,6 +84,15 @@ var jsonDocuments = []structure{
 	{"Steps of a playbook", "../cmd/coppice/show.go", "shownStep", "An element of `steps`."},
 	{"coppice.runs", "../cmd/coppice/runs.go", "listedRun", "`coppice runs --json`. The list is under `runs`; its elements have the fields below. " +
 		"`coppice runs show RUN --json` prints the record of a run as it is, one event a line."},
+	{"coppice.status", "../cmd/coppice/status.go", "health", "`coppice status --json`. It is under `status`:"},
+	{"What needs attention", "../cmd/coppice/status.go", "concern", "An element of `attention`."},
+	{"Playbooks of a machine", "../cmd/coppice/status.go", "playbookHealth", "An element of `playbooks`."},
+	{"Last run of a playbook", "../cmd/coppice/status.go", "lastRun", "The value of `last`."},
+	{"Work of a playbook", "../cmd/coppice/status.go", "dueWork", "An element of `due`."},
+	{"Filesystems of a machine", "../cmd/coppice/status.go", "filesystemHealth", "An element of `filesystems`."},
+	{"Snapshots of a filesystem", "../cmd/coppice/status.go", "snapshotKind", "An element of `snapshots`."},
+	{"Rollback at boot", "../cmd/coppice/status.go", "bootHealth", "The value of `boot`."},
+	{"coppice.doctor", "../cmd/coppice/doctor.go", "finding", "`coppice doctor --json`. The list is under `findings`; its elements have:"},
 	{"coppice.graph", "../runner/graph/graph.go", "Graph", "`coppice graph PLAYBOOK --json`. It is under `graph`:"},
 	{"Sections of a graph", "../runner/graph/graph.go", "Section", "An element of `sections`."},
 	{"Steps of a graph", "../runner/graph/graph.go", "Step", "An element of `steps`."},
@@ -238,6 +248,9 @@ func meaningOf(structure, name string, f *ast.Field) string {
 // shown are the types that have a heading of their own.
 var shown = regexp.MustCompile(`^(StepRef|StepResult|PlannedStep|Change|Kept|Resource|Diagnostic|Totals)$`)
 
+// below are the types that are told of in the next tables.
+var below = map[string]bool{"concern": true, "playbookHealth": true, "lastRun": true, "dueWork": true, "filesystemHealth": true, "snapshotKind": true, "bootHealth": true}
+
 // kindOf is a Go type in the words of JSON.
 func kindOf(e ast.Expr) string {
 	switch e := e.(type) {
@@ -265,6 +278,10 @@ func kindOf(e ast.Expr) string {
 			return e.Name
 		case strings.HasPrefix(e.Name, "int") || strings.HasPrefix(e.Name, "uint"):
 			return "integer"
+		case e.Name == "float64":
+			return "number"
+		case below[e.Name]:
+			return "object, below"
 		case shown.MatchString(e.Name):
 			return fmt.Sprintf("[%s](#%s)", e.Name, strings.ToLower(e.Name))
 		case e.Name == "Info":

@@ -226,9 +226,9 @@ func goWrong(t *testing.T, step, before string, how troubled, want string, isDea
 		Sources: []host.Source{{Name: "trouble", Path: "/proc/self/exe", Args: []string{"plugin:trouble"}}}})
 	defer h.Close()
 	r := &Runner{Host: h}
-	p, found, err := r.Load(context.Background(), "test.yaml", []byte(text))
-	if err != nil || p == nil {
-		t.Errorf("%s: %v %v", name, err, found)
+	loaded, err := r.Load(context.Background(), "test.yaml", []byte(text))
+	if err != nil || loaded.Program == nil {
+		t.Errorf("%s: %v %v", name, err, loaded.Mistakes)
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -243,7 +243,7 @@ func goWrong(t *testing.T, step, before string, how troubled, want string, isDea
 			}
 		}()
 	}
-	report := r.Execute(ctx, p, Job{Mode: engine.ModeRun, Emit: func(e engine.Event) {
+	report := r.Execute(ctx, loaded.Program, Job{Mode: engine.ModeRun, Emit: func(e engine.Event) {
 		made, ok := e.(engine.ChangeMade)
 		if !ok || made.Change.Resource.Name != step {
 			return

@@ -29,18 +29,32 @@ import (
 // Runner loads and executes playbooks with the plugins of one host.
 type Runner struct {
 	Host *host.Host
+	// Find returns file and text of a playbook that from calls; see playbook.Link. nil: none can be called.
+	Find func(from *playbook.Playbook, name string) (playbook.Called, error)
 	// Ahead is for a program that is going to be executed: what its first steps call is started while it is being checked.
 	Ahead bool
 }
 
-// Load parses and checks a playbook. The plugins that it names are asked what
-// they are, and started for that if need be; none touches the machine. An error is about a plugin
-// that can't be used; a mistake in the playbook is in the list, and then the
-// program is nil.
-func (r *Runner) Load(ctx context.Context, file string, data []byte) (*check.Program, diagnostic.List, error) {
+// Loaded is a playbook that was loaded, or what is wrong with it.
+type Loaded struct {
+	Program  *check.Program // nil when there is a mistake
+	Mistakes diagnostic.List
+	Sources  []*diagnostic.Source // of the playbook and of those that it calls
+}
+
+// Load parses and checks a playbook, with those that it calls. The plugins that they name are asked what they are,
+// and started for that if need be; none touches the machine. An error is about a plugin that can't be used; the mistakes in the playbooks are
+// told then too.
+func (r *Runner) Load(ctx context.Context, file string, data []byte) (Loaded, error) {
+	out := Loaded{Sources: []*diagnostic.Source{diagnostic.NewSource(file, data)}}
 	parsed, found := playbook.Parse(file, data)
+	out.Mistakes = found
 	if parsed == nil {
-		return nil, found, nil
+		return out, nil
+	}
+	out.Mistakes = append(out.Mistakes, playbook.Link(parsed, r.find)...)
+	for _, c := range parsed.Called {
+		out.Sources = append(out.Sources, diagnostic.NewSource(c.File, c.Data))
 	}
 	if r.Ahead {
 		for _, name := range check.Certain(parsed) {
@@ -49,14 +63,21 @@ func (r *Runner) Load(ctx context.Context, file string, data []byte) (*check.Pro
 	}
 	plugins, err := r.describe(ctx, parsed)
 	if err != nil {
-		return nil, found, err
+		return out, err
 	}
 	program, more := check.Check(parsed, plugins, r.Host.Names())
-	found = append(found, more...)
-	if found.HasErrors() {
-		return nil, found.Sorted(), nil
+	out.Mistakes = append(out.Mistakes, more...).Sorted()
+	if !out.Mistakes.HasErrors() {
+		out.Program = program
 	}
-	return program, found.Sorted(), nil
+	return out, nil
+}
+
+func (r *Runner) find(from *playbook.Playbook, name string) (playbook.Called, error) {
+	if r.Find == nil {
+		return playbook.Called{}, errors.New("no playbook can be called from here")
+	}
+	return r.Find(from, name)
 }
 
 // describe asks all plugins at the same time. A plugin that does not exist is

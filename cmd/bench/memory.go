@@ -14,30 +14,31 @@ import (
 	"time"
 )
 
-// idle has a step for each built-in plugin but btrfs. It is never run: that it is there starts the plugin.
+// idle has a step for each plugin that the shipped playbooks use but btrfs, which starts it. Where there is no service manager it fails.
 var idle = map[string]string{
-	"notify":  "uses: notify.ping, with: {url: \"https://localhost/nobody\"}",
+	"notify":  "uses: notify.ping, with: {url: \"http://127.0.0.1:1/nobody\"}",
 	"sysctl":  "uses: sysctl.get, with: {keys: [vm.swappiness]}",
 	"systemd": "uses: systemd.status, with: {unit: nothing.service}",
 }
 
-// busyPlaybook takes and expires snapshots while all plugins run.
+// busyPlaybook takes and expires snapshots while all those plugins run.
 func (b *bench) busyPlaybook(plugins []string) (path string, err error) {
 	var steps strings.Builder
-	fmt.Fprintf(&steps, "steps:\n  - {id: take, uses: btrfs.snapshot, with: {filesystem: \"${{ inputs.filesystem }}\", sources: [%s]}}\n"+
-		"  - {id: expire, uses: btrfs.prune, with: {filesystem: \"${{ inputs.filesystem }}\", within: 400d, clock: rtc}}\n", strings.Join(sources, ", "))
+	steps.WriteString("steps:\n")
 	for _, name := range plugins {
 		switch step := idle[name]; {
 		case step != "":
-			fmt.Fprintf(&steps, "  - {id: with_%s, if: \"false\", %s}\n", name, step)
+			fmt.Fprintf(&steps, "  - {id: with_%s, continue_on_error: true, %s}\n", name, step)
 		case name != "btrfs":
 			return "", fmt.Errorf("there is a plugin %q now: write a step for it", name)
 		}
 	}
+	fmt.Fprintf(&steps, "  - {id: take, uses: btrfs.snapshot, with: {filesystem: \"${{ inputs.filesystem }}\", sources: [%s]}}\n"+
+		"  - {id: expire, uses: btrfs.prune, with: {filesystem: \"${{ inputs.filesystem }}\", within: 400d, clock: rtc}}\n", strings.Join(sources, ", "))
 	return b.writePlaybook("bench-memory", steps.String())
 }
 
-// builtins asks the program which plugins it has.
+// builtins asks the program which plugins it has, for what the shipped playbooks do.
 func (b *bench) builtins(ctx context.Context) (names []string, err error) {
 	out, err := exec.CommandContext(ctx, b.coppice, "plugin", "list", "--json").Output()
 	if err != nil {
@@ -50,7 +51,7 @@ func (b *bench) builtins(ctx context.Context) (names []string, err error) {
 		return nil, fmt.Errorf("coppice plugin list: %w", err)
 	}
 	for _, p := range list.Plugins {
-		if p.Source == "built in" {
+		if p.Source == "built in" && p.Name != "script" { // which runs what people write
 			names = append(names, p.Name)
 		}
 	}

@@ -132,6 +132,7 @@ func (a *app) apply(parent context.Context, file string, flags inputFlags, wait 
 	}
 	s := a.session(parent)
 	defer s.close()
+	s.runner.Find = f.Find
 	program, err := a.check(s.ctx, s.runner, found{f.File, []byte(f.Playbook)})
 	if err != nil {
 		return s.stopped(err)

@@ -41,8 +41,8 @@ func (a *app) complete(c *cobra.Command) {
 	}
 	_, arguments, _ := strings.Cut(c.Use, " ")
 	switch {
-	case strings.HasPrefix(arguments, "PLAYBOOK"):
-		several := strings.HasPrefix(arguments, "PLAYBOOK…")
+	case strings.HasPrefix(arguments, "PLAYBOOK"), strings.HasPrefix(arguments, "[PLAYBOOK…]"):
+		several := strings.Contains(arguments, "PLAYBOOK…")
 		c.ValidArgsFunction = func(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 && !several {
 				return nil, cobra.ShellCompDirectiveNoFileComp

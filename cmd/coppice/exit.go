@@ -19,6 +19,7 @@ const (
 	exitFailed       = 1  // a step failed
 	exitPending      = 2  // plan --detailed-exitcode: there are changes
 	exitStale        = 3  // the machine has drifted from a saved plan
+	exitAttention    = 4  // status and doctor: something needs somebody
 	exitUsage        = 64 // the command line is wrong
 	exitInvalid      = 65 // the playbook or its inputs are
 	exitPlugin       = 69 // a plugin is missing, refused or incompatible

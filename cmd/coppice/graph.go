@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/graph"
 )
 
@@ -25,7 +24,7 @@ func (a *app) graphCommand() *cobra.Command {
 			}
 			h := a.host(nil)
 			defer h.Close()
-			p, _, err := a.load(c.Context(), &runner.Runner{Host: h}, args[0])
+			p, _, err := a.load(c.Context(), a.runner(h), args[0])
 			if err != nil {
 				return err
 			}

@@ -176,9 +176,11 @@ func inputsPart(name string) string   { return "inputs " + name }
 // installedPlaybooks are the names of playbooks that have units.
 func installedPlaybooks(t *install.Target) []string { return named(t, playbookPart("")) }
 
-// leftPlaybooks are those and the ones of which only inputs are left, because somebody has changed them.
+// leftPlaybooks are those and the ones of which only inputs are left, because somebody has changed them. Those of the boot are its own
+// affair.
 func leftPlaybooks(t *install.Target) []string {
 	all := append(named(t, playbookPart("")), named(t, inputsPart(""))...)
+	all = slices.DeleteFunc(all, func(name string) bool { return name == "boot-rollback" })
 	slices.Sort(all)
 	return slices.Compact(all)
 }

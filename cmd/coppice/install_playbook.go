@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -52,20 +54,17 @@ func (a *app) install(ctx context.Context, o *installing, names []string) error 
 	s := a.session(ctx)
 	defer s.close()
 	var parts []install.Part
+	var configured []unitfile.Configured
 	for _, name := range names {
-		more, err := a.installParts(s, o, t, machine, name)
+		more, c, err := a.installParts(s, o, t, machine, name)
 		if err != nil {
 			return err
 		}
-		parts = append(parts, more...)
+		parts, configured = append(parts, more...), append(configured, c)
 	}
 	if o.flags.nixos() {
-		var all []install.File
-		for _, p := range parts {
-			all = append(all, p.Files...)
-		}
-		fmt.Fprintln(a.err, "coppice: this is NixOS, where the configuration makes /etc: nothing was written. Add this module to it:")
-		_, err := fmt.Fprint(a.out, unitfile.NixOS(all))
+		fmt.Fprintln(a.err, "coppice: this is NixOS, where the configuration makes /etc: nothing was written. With coppice's module this does the same:")
+		_, err := fmt.Fprint(a.out, unitfile.NixOS(configured))
 		return err
 	}
 	if o.flags.live() {
@@ -112,8 +111,13 @@ func credentials(t *install.Target, unit string) map[string]string {
 	if err != nil || found == nil {
 		return nil
 	}
+	return credentialsIn(found.Content)
+}
+
+// credentialsIn are those that the text of a unit names, by their names.
+func credentialsIn(unit string) map[string]string {
 	all := map[string]string{}
-	for line := range strings.Lines(found.Content) {
+	for line := range strings.Lines(unit) {
 		if setting, ok := strings.CutPrefix(strings.TrimSpace(line), "LoadCredential="); ok {
 			if name, file, ok := strings.Cut(setting, ":"); ok {
 				all[name] = strings.ReplaceAll(strings.Trim(file, `"`), "%%", "%")
@@ -123,44 +127,59 @@ func credentials(t *install.Target, unit string) map[string]string {
 	return all
 }
 
-// installParts makes the files of one playbook.
-func (a *app) installParts(s *session, o *installing, t *install.Target, machine unitfile.Machine, name string) ([]install.Part, error) {
+// chosenCalendar is what --calendar has said when the timer was written; "" if the timer goes by its playbook's schedule.
+func chosenCalendar(t *install.Target, name string) string {
+	found, err := t.Read(filepath.Join(unitfile.Folder, unitfile.TimerName(name)))
+	if err != nil || found == nil || !strings.Contains(found.Content, unitfile.ChosenMark) {
+		return ""
+	}
+	for line := range strings.Lines(found.Content) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "OnCalendar="); ok {
+			return strings.ReplaceAll(value, "%%", "%")
+		}
+	}
+	return ""
+}
+
+// installParts makes the files of one playbook, and what NixOS's module is told of it.
+func (a *app) installParts(s *session, o *installing, t *install.Target, machine unitfile.Machine, name string) ([]install.Part, unitfile.Configured, error) {
+	c := unitfile.Configured{Name: name, Calendar: o.calendar}
 	if strings.Contains(name, "/") || strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml") {
 		base := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(name), ".yml"), ".yaml")
-		return nil, exitError{code: exitUsage, err: fmt.Errorf("%s is a path, and a timer finds its playbook by name", name),
+		return nil, c, exitError{code: exitUsage, err: fmt.Errorf("%s is a path, and a timer finds its playbook by name", name),
 			advice: fmt.Sprintf("put it into %s, then: coppice install %s", filepath.Join(a.configs, "playbooks"), base)}
 	}
 	program, text, err := a.load(s.ctx, s.runner, name)
 	if err != nil {
-		return nil, s.stopped(err)
+		return nil, c, s.stopped(err)
 	}
 	if name == "boot-rollback" || program.Playbook.Name != name {
 		advice := "the name in the file and the name of the file must be the same"
 		if name == "boot-rollback" {
 			advice = "see coppice boot --help"
 		}
-		return nil, exitError{code: exitUsage, err: fmt.Errorf("%s is not for a timer", name), advice: advice}
+		return nil, c, exitError{code: exitUsage, err: fmt.Errorf("%s is not for a timer", name), advice: advice}
 	}
 	flags, secrets, err := o.secrets(program, t)
 	if err != nil {
-		return nil, err
+		return nil, c, err
 	}
 	inputs, given, err := a.resolveGiven(program, flags)
 	if err != nil {
-		return nil, err
+		return nil, c, err
 	}
 	p := unitfile.Playbook{Name: name, Description: program.Playbook.Description, Credentials: secrets, Needs: unitfile.NeedsOf(program, inputs)}
 	if sched := program.Playbook.Schedule; sched != nil {
 		p.Calendar, p.Persistent, p.Jitter = sched.Calendar, sched.Persistent, sched.Jitter
 	}
-	if o.calendar != "" { // whoever says when means then
-		p.Calendar, p.Jitter = o.calendar, 0
+	if chosen := cmp.Or(o.calendar, chosenCalendar(t, name)); chosen != "" { // whoever says when means then
+		p.Calendar, p.Jitter, p.Chosen = chosen, 0, true
 		p.Persistent = p.Persistent || program.Playbook.Schedule == nil
 	}
 	if p.Calendar == "" {
 		fmt.Fprintf(a.err, "coppice: %s has no schedule, and gets no timer; --calendar gives it one\n", diagnostic.Escape(text.file))
 	} else if _, err := calendar.Parse(p.Calendar, time.Local); err != nil {
-		return nil, exitError{code: exitInvalid, err: fmt.Errorf("%s: schedule: %w", text.file, err), advice: "--calendar is used instead of it"}
+		return nil, c, exitError{code: exitInvalid, err: fmt.Errorf("%s: schedule: %w", text.file, err), advice: "--calendar is used instead of it"}
 	}
 	for _, in := range program.Inputs {
 		if at, ok := inputs[in.Decl.Name].(string); ok && in.Decl.Type == playbook.FilesystemType && strings.HasPrefix(at, "/") && !strings.HasPrefix(at, "/dev/") {
@@ -168,17 +187,22 @@ func (a *app) installParts(s *session, o *installing, t *install.Target, machine
 		}
 	}
 	parts := []install.Part{{Name: playbookPart(name), Files: unitfile.Files(p, machine)}}
-	file, err := a.inputsFile(program, inputs, given)
-	if err != nil {
-		return nil, err
+	c.Secrets = secrets
+	if strings.Contains(text.file, "/") {
+		c.File = text.file
 	}
+	file, values, err := a.inputsOf(program, inputs, given)
+	if err != nil {
+		return nil, c, err
+	}
+	c.Inputs = values
 	if file != nil {
 		if !o.flags.live() {
 			file.Path = "/etc/coppice/inputs/" + name + ".yaml"
 		}
 		parts = append(parts, install.Part{Name: inputsPart(name), Files: []install.File{*file}})
 	}
-	return parts, nil
+	return parts, c, nil
 }
 
 // secrets are the secret inputs that a unit reads from files: those that are given now, and those that it has already. The flags that
@@ -213,6 +237,12 @@ func (o *installing) secrets(p *check.Program, t *install.Target) (inputFlags, m
 
 // inputsFile is the file of inputs with what was given beside it; nil: nothing was.
 func (a *app) inputsFile(p *check.Program, inputs map[string]any, given []check.Given) (*install.File, error) {
+	file, _, err := a.inputsOf(p, inputs, given)
+	return file, err
+}
+
+// inputsOf is the file of inputs with what was given beside it, nil if nothing was; and all values that it has then.
+func (a *app) inputsOf(p *check.Program, inputs map[string]any, given []check.Given) (*install.File, map[string]json.RawMessage, error) {
 	file := filepath.Join(a.configs, "inputs", p.Playbook.Name+".yaml")
 	news := false
 	var names []string
@@ -223,20 +253,18 @@ func (a *app) inputsFile(p *check.Program, inputs map[string]any, given []check.
 				continue
 			}
 			if g.Origin != file {
-				return nil, exitError{code: exitUsage, err: fmt.Errorf("%s gives the secret input %s, which is not written to %s", g.Origin, g.Name, file),
+				return nil, nil, exitError{code: exitUsage, err: fmt.Errorf("%s gives the secret input %s, which is not written to %s", g.Origin, g.Name, file),
 					advice: "-i " + g.Name + "=@/path/to/file makes the unit read it as a credential"}
 			}
 		}
 		news = news || g.Origin != file
 		names = append(names, g.Name)
 	}
-	if !news {
-		return nil, nil
-	}
 	saved, err := p.Save(inputs, make([]byte, 32))
 	if err != nil {
-		return nil, exit(exitBug, err)
+		return nil, nil, exit(exitBug, err)
 	}
+	values := map[string]json.RawMessage{}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Inputs of %s, written by \"coppice install\". Changed them? \"coppice install %[1]s\" again fits what its unit may do.\n", p.Playbook.Name)
 	for _, in := range p.Inputs {
@@ -244,13 +272,19 @@ func (a *app) inputsFile(p *check.Program, inputs map[string]any, given []check.
 		if !slices.Contains(names, name) {
 			continue
 		}
-		if in.Decl.Secret {
-			return nil, exitError{code: exitFailed, err: fmt.Errorf("%s holds the secret input %s, and is not written anew", file, name),
+		if in.Decl.Secret && news {
+			return nil, nil, exitError{code: exitFailed, err: fmt.Errorf("%s holds the secret input %s, and is not written anew", file, name),
 				advice: "take it out of there; -i " + name + "=@/path/to/file makes the unit read it as a credential"}
+		}
+		if !in.Decl.Secret {
+			values[name] = saved.Inputs[name]
 		}
 		fmt.Fprintf(&b, "%s: %s\n", name, saved.Inputs[name])
 	}
-	return &install.File{Path: file, Mode: 0o644, Content: b.String()}, nil
+	if !news {
+		return nil, values, nil
+	}
+	return &install.File{Path: file, Mode: 0o644, Content: b.String()}, values, nil
 }
 
 // uninstall takes playbooks away.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -14,13 +15,20 @@ import (
 
 // systemctl calls systemd's own tool, which waits for what it has asked for.
 func systemctl(args ...string) error {
+	_, err := systemctlOutput(args...)
+	return err
+}
+
+func systemctlOutput(args ...string) (string, error) {
 	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
-	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
+	c := exec.CommandContext(ctx, "systemctl", args...)
+	c.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C.UTF-8")
+	out, err := c.CombinedOutput()
 	if err != nil {
-		return exit(exitFailed, fmt.Errorf("systemctl %s: %w\n%s", strings.Join(args, " "), err, diagnostic.Escape(strings.TrimSpace(string(out)))))
+		return "", exit(exitFailed, fmt.Errorf("systemctl %s: %w\n%s", strings.Join(args, " "), err, diagnostic.Escape(strings.TrimSpace(string(out)))))
 	}
-	return nil
+	return string(out), nil
 }
 
 // reloadUnits lets systemd read its units anew.

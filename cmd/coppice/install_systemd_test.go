@@ -36,13 +36,13 @@ func server(t *testing.T, files map[string]string) (*pid1.Machine, *loopfs.Files
 func ran(t *testing.T, m *pid1.Machine, unit string) (result, log string) {
 	t.Helper()
 	started, _ := m.Run("systemctl", "start", unit) // what the unit comes to is what counts
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		state := strings.TrimSpace(m.Must(t, "systemctl", "show", "--value", "-p", "ActiveState", unit))
 		if state == "inactive" || state == "failed" {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s is %s after two minutes", unit, state)
+			t.Fatalf("%s is %s after ten minutes", unit, state)
 		}
 	}
 	m.Must(t, "journalctl", "--sync")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/runner/host"
 	"github.com/hbohlen/coppice/runner/playbook"
 )
 
@@ -26,7 +28,7 @@ type found struct {
 // find reads a playbook. The argument is a path when it has a slash or ends in
 // .yaml; else a name, looked up in the configuration, then among the shipped.
 func (a *app) find(arg string) (found, error) {
-	if strings.Contains(arg, "/") || strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml") {
+	if playbook.IsPath(arg) {
 		data, err := readBounded(arg)
 		if err != nil {
 			return found{}, unreadable("playbook", err)
@@ -102,15 +104,64 @@ func (a *app) load(ctx context.Context, r *runner.Runner, arg string) (*check.Pr
 
 // check parses and checks a playbook's text; mistakes are printed.
 func (a *app) check(ctx context.Context, r *runner.Runner, text found) (*check.Program, error) {
-	program, list, err := r.Load(ctx, text.file, text.data)
-	a.diagnose(list, diagnostic.NewSource(text.file, text.data))
+	loaded, err := r.Load(ctx, text.file, text.data)
+	a.diagnose(loaded.Mistakes, loaded.Sources...)
 	if err != nil {
 		return nil, pluginError(err)
 	}
-	if program == nil {
+	if loaded.Program == nil {
 		return nil, exit(exitInvalid, nil)
 	}
-	return program, nil
+	return loaded.Program, nil
+}
+
+// runner is one that finds the playbooks that others call.
+func (a *app) runner(h *host.Host) *runner.Runner { return &runner.Runner{Host: h, Find: a.findCalled} }
+
+// findCalled finds a playbook that another one calls: a path is relative to the file that calls it, a name is looked up as on
+// the command line. The same rules of trust hold.
+func (a *app) findCalled(from *playbook.Playbook, name string) (playbook.Called, error) {
+	arg := name
+	switch {
+	case playbook.IsPath(name) && filepath.IsAbs(name):
+	case playbook.IsPath(name) && a.isShipped(from.File):
+		return playbook.Called{}, errors.New("a shipped playbook calls others by their names only")
+	case playbook.IsPath(name):
+		if arg = filepath.Join(filepath.Dir(from.File), name); !playbook.IsPath(arg) {
+			arg = "./" + arg
+		}
+	}
+	text, err := a.find(arg)
+	var failure exitError
+	switch {
+	case err == nil:
+		return playbook.Called{File: text.file, Data: text.data}, nil
+	case playbook.IsPath(name) || !errors.As(err, &failure) || failure.advice == "":
+		return playbook.Called{}, err
+	}
+	names := a.names()
+	return playbook.Called{}, &playbook.NotFoundError{Message: failure.err.Error(), Allowed: names, Suggestion: diagnostic.DidYouMean(name, names)}
+}
+
+// isShipped reports whether a file's name is that of a playbook inside the program.
+func (a *app) isShipped(file string) bool {
+	name, ok := strings.CutSuffix(file, ".yaml")
+	if !ok || strings.Contains(file, "/") {
+		return false
+	}
+	_, shipped := playbooks.Read(name)
+	return shipped
+}
+
+// digest is the SHA-256 of a playbook's text and of those of the playbooks that it calls, in hexadecimal.
+func digest(text found, called []playbook.Called) string {
+	sum := sha256.New()
+	sum.Write(text.data)
+	for _, c := range called { // none: it is that of the text alone
+		fmt.Fprintf(sum, "\x00%s\x00%d\x00", c.Name, len(c.Data)) // whatever path somebody has come by
+		sum.Write(c.Data)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
 }
 
 func join(names []string) string {

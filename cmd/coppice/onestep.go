@@ -78,12 +78,13 @@ func (s *session) program(o oneStep) (*check.Program, map[string]any, found, err
 	if err != nil {
 		return nil, nil, text, err
 	}
-	program, list, err := s.runner.Load(s.ctx, text.file, text.data)
+	loaded, err := s.runner.Load(s.ctx, text.file, text.data)
 	if err != nil {
 		return nil, nil, text, s.stopped(pluginError(err))
 	}
+	program := loaded.Program
 	if program == nil {
-		return nil, nil, text, usage("%s", list[0].Message)
+		return nil, nil, text, usage("%s", loaded.Mistakes[0].Message)
 	}
 	inputs, list := program.Resolve(nil)
 	if list.HasErrors() {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/journal"
 	"github.com/hbohlen/coppice/runner/planfile"
+	"github.com/hbohlen/coppice/runner/playbook"
 )
 
 // resumption is one call of resume.
@@ -180,7 +180,17 @@ func resumable(state *stateDirs, r *journal.Record, now time.Time) error {
 
 // playbookOf finds the very text that a run had: by the file that it was read from, else by its name.
 func (a *app) playbookOf(r *journal.Record) (found, error) {
-	same := func(f found) bool { return fmt.Sprintf("%x", sha256.Sum256(f.data)) == r.SHA256 }
+	same := func(f found) bool {
+		if digest(f, nil) == r.SHA256 {
+			return true
+		}
+		parsed, _ := playbook.Parse(f.file, f.data)
+		if parsed == nil {
+			return false
+		}
+		playbook.Link(parsed, a.findCalled)
+		return digest(f, parsed.Called) == r.SHA256
+	}
 	var seen []string
 	try := func(arg, shown string) (found, bool) {
 		f, err := a.find(arg)
@@ -188,8 +198,9 @@ func (a *app) playbookOf(r *journal.Record) (found, error) {
 			return found{}, false
 		}
 		seen = append(seen, f.file)
+		matches := same(f)
 		f.file = shown
-		return f, same(f)
+		return f, matches
 	}
 	file := r.File
 	if !filepath.IsAbs(file) {

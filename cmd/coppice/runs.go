@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +28,7 @@ func runRecord(state *stateDirs, p *check.Program, playbook found, inputs map[st
 	if err != nil {
 		return journal.Options{}, exit(exitBug, err)
 	}
-	return journal.Options{Dirs: state.dirs, Home: state.id(state.dirs[0]), SHA256: fmt.Sprintf("%x", sha256.Sum256(playbook.data)),
+	return journal.Options{Dirs: state.dirs, Home: state.id(state.dirs[0]), SHA256: digest(playbook, p.Playbook.Called),
 		Coppice: version(), Inputs: saved, Secrets: p.Secrets(inputs)}, nil
 }
 

@@ -43,7 +43,8 @@ func (a *app) session(parent context.Context) *session {
 	s.host = a.host(func(plugin, level, message string) {
 		s.emit(engine.StepLog{Plugin: plugin, Level: level, Message: message})
 	})
-	s.runner = &runner.Runner{Host: s.host, Ahead: true}
+	s.runner = a.runner(s.host)
+	s.runner.Ahead = true
 	s.ctx, s.last = s.signals.contexts(parent, reactions{stopped: s.lateReporter.stop, hurry: s.host.Hurry, abandon: s.abandon})
 	return s
 }

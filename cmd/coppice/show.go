@@ -3,12 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/report"
@@ -32,7 +32,7 @@ func (a *app) showCommand() *cobra.Command {
 			}
 			h := a.host(nil)
 			defer h.Close()
-			p, _, err := a.load(c.Context(), &runner.Runner{Host: h}, args[0])
+			p, _, err := a.load(c.Context(), a.runner(h), args[0])
 			if err != nil {
 				return err
 			}
@@ -63,7 +63,8 @@ type shownPlaybook struct {
 	Persistent  bool         `json:"persistent,omitempty"` // makes up for missed runs
 	Jitter      string       `json:"jitter,omitempty"`     // random delay of up to this
 	Inputs      []shownInput `json:"inputs"`
-	Steps       []shownStep  `json:"steps"`
+	Steps       []shownStep  `json:"steps"`             // those of called playbooks too
+	Outputs     []string     `json:"outputs,omitempty"` // names of what a playbook that calls it can read
 }
 
 type shownInput struct {
@@ -77,13 +78,14 @@ type shownInput struct {
 }
 
 type shownStep struct {
-	Section string `json:"section"`
-	ID      string `json:"id"`
-	Uses    string `json:"uses,omitempty"` // absent for a block
-	Effect  string `json:"effect,omitempty"`
-	Depth   int    `json:"depth,omitempty"` // number of blocks around it
-	If      string `json:"if,omitempty"`
-	Summary string `json:"summary"`
+	Section  string `json:"section"`
+	ID       string `json:"id"`
+	Uses     string `json:"uses,omitempty"`     // absent for a block and a call
+	Playbook string `json:"playbook,omitempty"` // the name of the playbook that it calls
+	Effect   string `json:"effect,omitempty"`
+	Depth    int    `json:"depth,omitempty"` // number of blocks and calls around it
+	If       string `json:"if,omitempty"`
+	Summary  string `json:"summary"`
 }
 
 func describePlaybook(p *check.Program) shownPlaybook {
@@ -106,6 +108,9 @@ func describePlaybook(p *check.Program) shownPlaybook {
 		}
 		out.Inputs = append(out.Inputs, shown)
 	}
+	for _, o := range p.Playbook.Outputs {
+		out.Outputs = append(out.Outputs, o.Name)
+	}
 	for _, part := range []struct {
 		name  string
 		steps []*check.Step
@@ -124,9 +129,13 @@ func (p *shownPlaybook) add(section string, depth int, steps []*check.Step) {
 		}
 		if s.IsBlock() {
 			step.Summary = "A block of steps"
+			if s.Call != nil {
+				step.Playbook = s.Call.Playbook.Name
+				step.Summary = strings.TrimSuffix("Playbook "+step.Playbook+": "+s.Call.Playbook.Description, ": ")
+			}
 			p.Steps = append(p.Steps, step)
 			p.add(section, depth+1, s.Block)
-			p.add(section+", when "+s.ID+" failed", depth+1, s.Rescue)
+			p.add(section+", when "+s.ID+" failed", depth+1, slices.Concat(s.Rescue, s.OnFailure))
 			p.add(section+", after "+s.ID, depth+1, s.Always)
 			continue
 		}
@@ -178,5 +187,9 @@ func (a *app) printPlaybook(p shownPlaybook) error {
 		}
 		fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\n", strings.Repeat("  ", s.Depth), s.ID, s.Uses, s.Effect, diagnostic.Escape(what))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || len(p.Outputs) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "\noutputs: %s\n", join(p.Outputs))
+	return err
 }

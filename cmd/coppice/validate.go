@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/report"
 )
@@ -19,7 +18,7 @@ func (a *app) validateCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			h := a.host(nil)
 			defer h.Close()
-			r := &runner.Runner{Host: h}
+			r := a.runner(h)
 			var all diagnostic.List
 			failed := false
 			for _, arg := range args {
@@ -27,16 +26,17 @@ func (a *app) validateCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, list, err := r.Load(c.Context(), text.file, text.data)
+				loaded, err := r.Load(c.Context(), text.file, text.data)
 				if err != nil {
 					return pluginError(err)
 				}
+				list := loaded.Mistakes
 				all = append(all, list...)
 				failed = failed || list.HasErrors()
 				if a.json || sarif {
 					continue
 				}
-				a.diagnose(list, diagnostic.NewSource(text.file, text.data))
+				a.diagnose(list, loaded.Sources...)
 				if !list.HasErrors() {
 					fmt.Fprintf(a.out, "%s: ok\n", diagnostic.Escape(text.file))
 				}

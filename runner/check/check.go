@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/expression"
@@ -15,15 +16,34 @@ import (
 // all that there are, for suggestions. The program is nil when a mistake was
 // found.
 func Check(p *playbook.Playbook, plugins map[string]*sdk.Description, installed []string) (*Program, diagnostic.List) {
-	c := &compiler{file: p.File, later: map[string]bool{}, reads: map[string]bool{}, secrets: map[string]bool{}}
-	out := &Program{Playbook: p}
+	c := &compiler{plugins: plugins, installed: installed, reads: map[string]bool{}}
+	out := c.playbook(p, nil)
+	if c.found.HasErrors() {
+		return nil, c.found.Sorted()
+	}
+	return &Program{Playbook: p, Inputs: out.inputs, Vars: out.vars, Steps: out.steps, OnFailure: out.onFailure, Always: out.always, reads: c.reads}, c.found.Sorted()
+}
+
+// compiled is a playbook, compiled.
+type compiled struct {
+	inputs                   []Input
+	vars, outputs            []Var
+	steps, onFailure, always []*Step
+	carriers                 []string // outputs that can hold a secret
+}
+
+// playbook compiles a playbook in a scope of its own. secrets names the inputs that are given a secret, beside those that are
+// declared secret.
+func (c *compiler) playbook(p *playbook.Playbook, secrets []string) *compiled {
+	c.file, c.later, c.secrets = p.File, map[string]bool{}, map[string]bool{}
+	out := &compiled{}
 	for _, in := range p.Inputs {
-		out.Inputs = append(out.Inputs, Input{Decl: in, Schema: InputSchema(in)})
-		if in.Secret {
+		out.inputs = append(out.inputs, Input{Decl: in, Schema: InputSchema(in)})
+		if in.Secret || slices.Contains(secrets, in.Name) {
 			c.secrets["inputs."+in.Name] = true
 		}
 	}
-	world := newWorld(out)
+	world := newWorld(out.inputs)
 	for _, v := range p.Vars {
 		c.carried = false
 		tree := c.value(v.Value, nil, "vars."+v.Name, world.scope(noStatus, place{}))
@@ -33,21 +53,30 @@ func Check(p *playbook.Playbook, plugins map[string]*sdk.Description, installed 
 		if tree == nil {
 			tree = constant{typ: expression.Any}
 		}
-		out.Vars = append(out.Vars, Var{Name: v.Name, Value: tree})
+		out.vars = append(out.vars, Var{Name: v.Name, Value: tree})
 		world.vars = append(world.vars, expression.Field{Name: v.Name, Type: tree.Type()})
 	}
 	for _, s := range p.AllSteps() {
 		c.later[s.ID] = true
 	}
-	c.plugins, c.installed = plugins, installed
-	out.Steps = c.section(p.Steps, world, place{})
-	out.OnFailure = c.section(p.OnFailure, world, place{failure: certain, unsure: "the run may have failed before it"})
-	out.Always = c.section(p.Always, world, place{failure: possible, unsure: "the run may have failed before it"})
-	if c.found.HasErrors() {
-		return nil, c.found.Sorted()
+	out.steps = c.section(p.Steps, world, place{})
+	first := len(world.steps)
+	out.onFailure = c.section(p.OnFailure, world, place{failure: certain, unsure: "the run may have failed before it"})
+	last := len(world.steps)
+	out.always = c.section(p.Always, world, place{failure: possible, unsure: "the run may have failed before it"})
+	world.doubt(first, last, "on_failure does not run when all goes well")
+	for _, v := range p.Outputs {
+		c.carried = false
+		tree := c.value(v.Value, nil, "outputs."+v.Name, world.scope(noStatus, place{}))
+		if c.carried {
+			out.carriers = append(out.carriers, v.Name)
+		}
+		if tree == nil {
+			tree = constant{typ: expression.Any}
+		}
+		out.outputs = append(out.outputs, Var{Name: v.Name, Value: tree})
 	}
-	out.reads = c.reads
-	return out, c.found.Sorted()
+	return out
 }
 
 // place is what an expression can rely on where it stands.
@@ -74,7 +103,7 @@ func (c *compiler) section(steps []playbook.Step, w *world, at place) []*Step {
 }
 
 func (c *compiler) step(s *playbook.Step, w *world, at place) *Step {
-	out := &Step{ID: s.ID, File: c.file, Source: s, Timeout: s.Timeout}
+	out := &Step{ID: c.prefix + s.ID, File: c.file, Source: s, Timeout: s.Timeout}
 	defer func(outer *Step) { c.into = outer }(c.into)
 	c.into = out
 	if s.If != nil {
@@ -83,9 +112,13 @@ func (c *compiler) step(s *playbook.Step, w *world, at place) *Step {
 		}
 		out.If = c.condition(*s.If, s.Path+".if", w.scope(expression.StatusFunctions, at))
 	}
-	if s.IsBlock() {
+	c.count(s)
+	switch {
+	case s.IsBlock():
 		c.block(out, w, at)
-	} else {
+	case s.Call != nil:
+		c.call(out, w, at)
+	default:
 		c.action(out, w, at)
 	}
 	delete(c.later, s.ID)

@@ -23,6 +23,10 @@ type compiler struct {
 	reads     map[string]bool // see Program.reads
 	// into is the step that is compiled; nil: none.
 	into *Step
+	// prefix is what the ids of the steps of a called playbook begin with: "nightly/".
+	prefix string
+	// total counts the steps, those of called playbooks each time.
+	total int
 	// secrets are the paths at which secrets stand: inputs.token, vars.header, item.
 	secrets map[string]bool
 	// carried is set when a value was compiled that can hold a secret.
@@ -48,7 +52,7 @@ func (c *compiler) problems(s playbook.Scalar, path string, all []expression.Pro
 		if id := c.laterStep(s, p); id != "" {
 			d.Code = diagnostic.LaterStep
 			d.Message = fmt.Sprintf("step %s runs later", id)
-			if c.into != nil && id == c.into.ID {
+			if c.into != nil && id == c.into.Source.ID {
 				d.Message = fmt.Sprintf("step %s cannot read its own results", id)
 			}
 			d.Allowed = nil
@@ -111,15 +115,15 @@ func (c *compiler) secret(path []string) bool {
 // note remembers which steps' outputs a program reads, and which steps the current one needs.
 func (c *compiler) note(p *expression.Program) {
 	for _, path := range p.References() {
-		if s := c.into; s != nil && path[0] == "steps" && len(path) > 1 && !slices.Contains(s.Needs, path[1]) {
-			s.Needs = append(s.Needs, path[1])
+		if s := c.into; s != nil && path[0] == "steps" && len(path) > 1 && !slices.Contains(s.Needs, c.prefix+path[1]) {
+			s.Needs = append(s.Needs, c.prefix+path[1])
 		}
 		switch {
 		case c.reads == nil || path[0] != "steps":
 		case len(path) < 3:
 			c.reads[""] = true // a step as a whole, or all of them
 		case path[2] == "outputs":
-			c.reads[path[1]] = true
+			c.reads[c.prefix+path[1]] = true
 		}
 	}
 }

@@ -8,10 +8,14 @@ import (
 // Default is the value of an input that nobody gives; ok is false when it has
 // none.
 func (p *Program) Default(in Input) (value any, ok bool) {
+	return defaultOf(p.Playbook.File, in)
+}
+
+func defaultOf(file string, in Input) (value any, ok bool) {
 	if in.Decl.Default == nil {
 		return nil, false
 	}
-	c := &compiler{file: p.Playbook.File, literal: true}
+	c := &compiler{file: file, literal: true}
 	return c.input(in, in.Decl.Default), true
 }
 

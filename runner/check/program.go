@@ -46,21 +46,25 @@ type Var struct {
 
 // Step is one step, compiled.
 type Step struct {
-	ID      string
+	ID      string // unique in the program: that of a step in a called playbook begins with the id of the step that calls it
 	File    string // the playbook's, for messages
 	Source  *playbook.Step
 	Name    *expression.Program // nil: the step is called by its id
 	If      *expression.Program // nil: success()
 	ForEach Tree                // nil: once
-	Action  *sdk.Info           // nil: a block
+	Action  *sdk.Info           // nil: a block, or the call of a playbook
+	Call    *Call               // nil: none
 	With    Tree                // evaluates to a map that fits the action's inputs
 	Timeout time.Duration
 	Retry   *Retry   // nil: one attempt
 	Needs   []string // ids of the steps that its expressions name, each once, in the order of the text
 
-	// Of a block.
-	Block, Rescue, Always []*Step
+	// Of a block. The call of a playbook is one too, of its steps, with OnFailure instead of Rescue.
+	Block, Rescue, OnFailure, Always []*Step
 }
+
+// Sections are the lists of steps inside a block, in the order in which they run; one that is empty is there too.
+func (s *Step) Sections() [][]*Step { return [][]*Step{s.Block, s.Rescue, s.OnFailure, s.Always} }
 
 // Retry says how often a step that fails is tried again.
 type Retry struct {
@@ -82,8 +86,8 @@ func (r *Retry) Wait(attempt int) time.Duration {
 // maxWait bounds what a backoff can grow to.
 const maxWait = 24 * time.Hour
 
-// IsBlock reports whether the step is a block of steps.
-func (s *Step) IsBlock() bool { return s.Source.IsBlock() }
+// IsBlock reports whether the step is a block of steps, or the call of a playbook.
+func (s *Step) IsBlock() bool { return s.Call != nil || s.Source.IsBlock() }
 
 // Plugin is the name of the plugin that the step uses; "" for a block.
 func (s *Step) Plugin() string { return s.Source.Uses.Plugin }
@@ -96,9 +100,9 @@ func (p *Program) AllSteps() []*Step {
 	add = func(steps []*Step) {
 		for _, s := range steps {
 			all = append(all, s)
-			add(s.Block)
-			add(s.Rescue)
-			add(s.Always)
+			for _, inner := range s.Sections() {
+				add(inner)
+			}
 		}
 	}
 	add(p.Steps)
@@ -107,7 +111,8 @@ func (p *Program) AllSteps() []*Step {
 	return all
 }
 
-// Ending are the steps that deal with how a run, or a block, ends: on_failure, rescue and always, with what is inside them.
+// Ending are the steps that deal with how a run, or a block, ends: on_failure, rescue and always, with what is inside them; those of called
+// playbooks too.
 func (p *Program) Ending() []*Step {
 	var all []*Step
 	var add func(steps []*Step, ending bool)
@@ -118,6 +123,7 @@ func (p *Program) Ending() []*Step {
 			}
 			add(s.Block, ending)
 			add(s.Rescue, true)
+			add(s.OnFailure, true)
 			add(s.Always, true)
 		}
 	}
@@ -130,7 +136,7 @@ func (p *Program) Ending() []*Step {
 // Actions names the actions of a plugin that a playbook uses, some of them more than once: whose schemas Check needs.
 func Actions(p *playbook.Playbook, plugin string) []string {
 	var names []string
-	for _, s := range p.AllSteps() {
+	for _, s := range p.EveryStep() {
 		if s.Uses.Plugin == plugin {
 			names = append(names, s.Uses.Action)
 		}
@@ -143,7 +149,7 @@ func Actions(p *playbook.Playbook, plugin string) []string {
 func Plugins(p *playbook.Playbook) []string {
 	var names []string
 	seen := map[string]bool{}
-	for _, s := range p.AllSteps() {
+	for _, s := range p.EveryStep() {
 		if name := s.Uses.Plugin; name != "" && !seen[name] {
 			seen[name] = true
 			names = append(names, name)
@@ -156,6 +162,7 @@ func Plugins(p *playbook.Playbook) []string {
 // condition, and not only after a failure or in the end.
 func Certain(p *playbook.Playbook) []string {
 	var names []string
+	seen := map[*playbook.Playbook]bool{}
 	var walk func([]playbook.Step)
 	walk = func(steps []playbook.Step) {
 		for _, s := range steps {
@@ -166,6 +173,10 @@ func Certain(p *playbook.Playbook) []string {
 				names = append(names, name)
 			}
 			walk(s.Block)
+			if s.Call != nil && s.Call.Playbook != nil && !seen[s.Call.Playbook] {
+				seen[s.Call.Playbook] = true
+				walk(s.Call.Playbook.Steps)
+			}
 		}
 	}
 	walk(p.Steps)

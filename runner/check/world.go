@@ -30,9 +30,9 @@ var Units = expression.Units{ParseDuration: unit.ParseDuration, FormatDuration: 
 // Statuses are the values of steps.ID.status.
 var Statuses = []string{"ok", "changed", "skipped", "failed", "rescued", "errored", "timed_out", "cancelled", "unreached"}
 
-func newWorld(p *Program) *world {
+func newWorld(inputs []Input) *world {
 	var fields []expression.Field
-	for _, in := range p.Inputs {
+	for _, in := range inputs {
 		t := expression.TypeOf(in.Schema)
 		if in.Decl.Default == nil && in.Decl.Optional {
 			t = t.MaybeUnset("input " + in.Decl.Name + " is optional")
@@ -48,20 +48,23 @@ func (w *world) add(s *Step) {
 		{Name: "status", Type: expression.Enum(Statuses...)},
 		{Name: "changed", Type: expression.Bool},
 	}
-	if !s.IsBlock() {
+	if !s.Source.IsBlock() {
 		outputs := expression.Any
-		if s.Action != nil {
+		switch {
+		case s.Call != nil:
+			outputs = s.Call.outputs()
+		case s.Action != nil:
 			outputs = expression.TypeOf(s.SchemaOf())
 		}
 		switch {
 		case s.Source.If != nil:
-			outputs = outputs.MaybeSkipped("step " + s.ID + " may be skipped")
+			outputs = outputs.MaybeSkipped("step " + s.Source.ID + " may be skipped")
 		case s.Source.ContinueOnError:
-			outputs = outputs.MaybeSkipped("step " + s.ID + " may fail")
+			outputs = outputs.MaybeSkipped("step " + s.Source.ID + " may fail")
 		}
 		fields = append(fields, expression.Field{Name: "outputs", Type: outputs})
 	}
-	w.steps = append(w.steps, expression.Field{Name: s.ID, Type: expression.Record(fields...)})
+	w.steps = append(w.steps, expression.Field{Name: s.Source.ID, Type: expression.Record(fields...)})
 }
 
 // doubt marks the steps from one index up to another: they may not have run. ""

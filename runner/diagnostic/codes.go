@@ -58,6 +58,11 @@ const (
 	UnknownInput  Code = "unknown-input"
 	MissingInput  Code = "missing-input"
 	UnsetInput    Code = "unset-input"
+
+	// Playbooks that call playbooks.
+	UnknownPlaybook Code = "unknown-playbook"
+	CallCycle       Code = "call-cycle"
+	PlainSecret     Code = "plain-secret"
 )
 
 // CodeInfo is a code and its one-line explanation.
@@ -89,7 +94,7 @@ var codes = []CodeInfo{
 	{BadID, "An id or a name uses characters that are not allowed there."},
 	{DuplicateID, "Two steps have the same id; ids are unique in the whole playbook."},
 	{BadUses, "A step's uses is PLUGIN.ACTION."},
-	{TooMany, "A playbook has at most 200 inputs, 500 vars and 2,000 steps."},
+	{TooMany, "A playbook has at most 200 inputs, 500 vars, 500 outputs and 2,000 steps, those of called playbooks included."},
 	{NoSteps, "A playbook has at least one step."},
 	{SecretDefault, "A secret input cannot have a default: the file would contain the secret."},
 
@@ -114,6 +119,10 @@ var codes = []CodeInfo{
 	{UnknownInput, "The action or playbook has no input of that name."},
 	{MissingInput, "A required input is absent."},
 	{UnsetInput, "The expression reads an optional input that may be unset, without a fallback."},
+
+	{UnknownPlaybook, "The playbook that is called does not exist, or can't be read."},
+	{CallCycle, "A playbook calls itself, or calls are nested more than 8 deep."},
+	{PlainSecret, "A secret input of a called playbook is given something that is no secret here: it would be shown."},
 }
 
 // Codes lists every code with its explanation, in a fixed order. The caller owns the slice.

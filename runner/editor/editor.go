@@ -38,14 +38,19 @@ func Schema(plugins []*sdk.Description) ([]byte, error) {
 		uses := languageKeys()[playbook.StepPart]["uses"].with(member{"enum", names}, member{"enumDescriptions", summaries})
 		action = part(playbook.StepPart, []string{"uses"}, map[string]object{"uses": uses}).with(member{"allOf", actions})
 	}
-	steps := described("A step: an action, or a block of steps.").with(member{"type", "object"},
+	steps := described("A step: an action, a block of steps, or the call of a playbook.").with(member{"type", "object"},
 		member{"if", object{{"required", []string{"block"}}}},
 		member{"then", ref("block")},
-		member{"else", ref("action")})
+		member{"else", object{
+			{"if", object{{"required", []string{"playbook"}}}},
+			{"then", ref("call")},
+			{"else", ref("action")},
+		}})
 	definitions = append(object{
 		{"step", steps},
 		{"action", action},
 		{"block", part(playbook.BlockPart, []string{"block"}, nil)},
+		{"call", part(playbook.CallPart, []string{"playbook"}, nil)},
 		{"retry", part(playbook.RetryPart, []string{"attempts"}, nil)},
 		{"input", part(playbook.InputPart, []string{"type"}, nil)},
 		{"schedule", part(playbook.SchedulePart, []string{"calendar"}, nil)},

@@ -54,6 +54,8 @@ func languageKeys() map[playbook.Part]map[string]object {
 			"steps":      least(steps("The steps, in order.")),
 			"on_failure": steps("Steps for after a failure. They see `error`."),
 			"always":     steps("Steps that come last, whatever happened."),
+			"outputs": described("What a playbook that calls this one can read: names and values, most often expressions.").with(member{"type", "object"},
+				member{"propertyNames", object{{"pattern", `^[a-z_][a-z0-9_]*$`}}}),
 		},
 		playbook.SchedulePart: {
 			"calendar":   text("A systemd calendar expression, such as \"*-*-* 00/6:00:00\"."),
@@ -92,6 +94,15 @@ func languageKeys() map[playbook.Part]map[string]object {
 			"rescue":            steps("Steps for after a failure in `block`. They see `error`."),
 			"always":            steps("Steps that come last in the block, whatever happened."),
 			"timeout":           duration("How long the `block` list may take as a whole."),
+			"continue_on_error": goOn,
+		},
+		playbook.CallPart: {
+			"id":                id,
+			"name":              title,
+			"if":                if_,
+			"playbook":          text("The playbook to call: a path relative to this file (with a / in it, or .yaml at its end), or a name that is looked up. Never an expression."),
+			"with":              described("The playbook's inputs.").with(member{"type", "object"}),
+			"timeout":           duration("How long the steps of the playbook may take as a whole."),
 			"continue_on_error": goOn,
 		},
 		playbook.RetryPart: {

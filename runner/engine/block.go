@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/hbohlen/coppice/runner/check"
+	"github.com/hbohlen/coppice/runner/expression"
 )
 
 // block runs a block: its steps; when one of them failed the rescue; and always
@@ -21,14 +22,20 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 		inner, stop = context.WithTimeoutCause(ctx, step.Timeout, errStepTime)
 		defer stop()
 	}
+	if err := w.enter(ctx, step); err != nil {
+		fail(&r, Failed, err)
+		w.leave(s, step, r)
+		w.broken(step, r)
+		return
+	}
 	w.depth++
 	saved := w.doubt
 	if conditional != "" {
-		w.doubt = "block " + step.ID + " is decided at run"
+		w.doubt = noun(step) + " is decided at run"
 	}
 	before := w.missed
 	w.missed = false
-	body := &frame{}
+	body := &frame{root: step.Call != nil}
 	failed := w.within(body, func() { w.section(inner, s, step.Block) })
 	if failed == nil && w.missed {
 		// The time was up, or the run was stopped, between two steps.
@@ -37,7 +44,7 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 	w.missed = before || w.missed && ctx.Err() != nil
 	cause := failed
 	rescued := false
-	mend, tidy := &frame{cause: failed}, &frame{cause: failed, lenient: true}
+	mend, tidy := &frame{cause: failed, root: body.root}, &frame{cause: failed, lenient: true, root: body.root}
 	switch {
 	case failed != nil && len(step.Rescue) > 0 && ctx.Err() == nil:
 		again := w.within(mend, func() { w.section(ctx, s, step.Rescue) })
@@ -49,7 +56,10 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 	case failed != nil:
 		w.idle(s, step.Rescue, w.stoppedBlock(ctx), "")
 	default:
-		w.idle(s, step.Rescue, "block "+step.ID+" did not fail", "only if block "+step.ID+" fails")
+		w.idle(s, step.Rescue, noun(step)+" did not fail", "only if "+noun(step)+" fails")
+	}
+	if step.Call != nil {
+		w.onFailure(s, step, failed)
 	}
 	// Clean-up is not stopped in the middle: neither by a request nor by the time of the run or of a block around.
 	if late := w.within(tidy, func() { w.section(w.options.Last, s, step.Always) }); failed == nil {
@@ -57,8 +67,15 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 	}
 	w.depth--
 	w.doubt = saved
+	outputs, err := w.outputs(ctx, step, &r, failed == nil)
+	if err != nil {
+		failed = &failure{step: step.ID, status: Failed, message: err.Error()}
+	}
+	w.exit(step)
 
+	certain := !w.preview() // what has changed the block has done so
 	for _, inside := range w.report.Steps[first:] {
+		certain = certain || len(sure(inside.Planned.Changes)) > 0 && inside.Conditional == ""
 		if inside.Status == Changed && r.Status == OK {
 			r.Status = Changed
 		}
@@ -67,6 +84,8 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 		}
 	}
 	switch {
+	case failed != nil && failed.step == step.ID && err != nil:
+		fail(&r, Failed, err)
 	case failed != nil:
 		r.Status, r.Why = failed.status, "step "+failed.step+": "+failed.message
 	case rescued:
@@ -76,7 +95,13 @@ func (w *walk) block(ctx context.Context, s Section, step *check.Step, ref StepR
 		w.omen(id)
 	}
 	r.Duration = w.options.Now().Sub(begin)
-	w.end(step, r, nil)
+	w.end(step, r, outputs)
+	if seen := w.scope.steps[step.Source.ID].(map[string]any); r.Status == Changed && !certain {
+		seen["status"], seen["changed"] = expression.Unknown{}, expression.Unknown{}
+	}
+	if step.Call != nil && conditional == "" { // each of them is known or not
+		w.scope.steps[step.Source.ID].(map[string]any)["outputs"] = outputs
+	}
 	if failed != nil && w.frame.failed == nil && !step.Source.ContinueOnError {
 		w.frame.failed = failed
 	}

@@ -12,6 +12,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,10 +91,12 @@ func Execute(ctx context.Context, p *check.Program, o Options) *Report {
 		defer stop()
 	}
 	w := &walk{program: p, options: o, ctx: ctx, begin: o.Now(), frame: &frame{},
-		prior: o.Prior, steps: map[string]any{}, clouded: map[string]string{}, over: map[*check.Step]bool{}}
+		prior: o.Prior, scope: newScope(p.Playbook.Name, "", o.Inputs), clouded: map[string]string{}, over: map[*check.Step]bool{}}
 	w.anew = w.plannedAnew()
 	w.start()
-	w.vars()
+	if err := w.vars(w.program.Vars); err != nil {
+		w.frame.failed = &failure{status: Failed, message: err.Error()}
+	}
 	w.section(ctx, SectionSteps, p.Steps)
 	if w.failed = w.frame.failed; w.failed == nil && w.missed && !w.cancelled() {
 		w.failed = &failure{status: TimedOut, message: "the run's time was up"}
@@ -119,10 +124,9 @@ type walk struct {
 	begin   time.Time
 	depth   int // number of blocks around what runs now
 
-	varValues map[string]any
-	steps     map[string]any // what expressions see: id → {status, changed, outputs}
-	frame     *frame
-	failed    *failure // why the run has failed; set when its steps are over
+	scope  *scope // of the playbook whose steps run now
+	frame  *frame
+	failed *failure // why the run has failed; set when its steps are over
 	// clouded are the types of resources that a step decided at run may touch, with
 	// the id of that step.
 	clouded map[string]string
@@ -158,6 +162,7 @@ type frame struct {
 	failed  *failure // the first failure of a step in it
 	maybe   string   // preview: the first step in it that fails if it runs, which is decided at run
 	lenient bool     // its steps run although earlier ones of it have failed
+	root    bool     // of a called playbook: its steps know of no failure outside
 }
 
 // failure is what `error` is in expressions.
@@ -184,6 +189,8 @@ func (w *walk) trouble() *failure {
 			return f.cause
 		case f.failed != nil:
 			return f.failed
+		case f.root:
+			return nil
 		}
 	}
 	return nil
@@ -215,18 +222,16 @@ func (w *walk) start() {
 	w.emit(w.report.Started)
 }
 
-// vars evaluates the variables. A mistake that only values show fails the run
-// before any step.
-func (w *walk) vars() {
-	w.varValues = map[string]any{}
-	for _, v := range w.program.Vars {
+// vars evaluates the variables of a playbook. A mistake that only values show fails it before any step.
+func (w *walk) vars(all []check.Var) error {
+	for _, v := range all {
 		value, err := v.Value.Eval(w.ctx, w.env(nil))
 		if err != nil {
-			w.frame.failed = &failure{step: "", status: Failed, message: "vars." + v.Name + ": " + err.Error()}
-			return
+			return fmt.Errorf("vars.%s: %w", v.Name, err)
 		}
-		w.varValues[v.Name] = value
+		w.scope.vars[v.Name] = value
 	}
+	return nil
 }
 
 func (w *walk) section(ctx context.Context, s Section, steps []*check.Step) {
@@ -275,17 +280,17 @@ func (w *walk) leave(s Section, step *check.Step, r StepResult) {
 	w.title(step, &r.Step, nil)
 	w.end(step, r, nil)
 	w.depth++
-	for _, inner := range [][]*check.Step{step.Block, step.Rescue, step.Always} {
-		for _, i := range inner {
+	w.inside(step, func() {
+		for _, i := range slices.Concat(step.Sections()...) {
 			again := r
 			again.Step = w.ref(s, i)
 			again.Diagnostics = nil
 			if again.Status.Bad() {
-				again.Status, again.Why = Unreached, "block "+step.ID+" did not run"
+				again.Status, again.Why = Unreached, noun(step)+" did not run"
 			}
 			w.leave(s, i, again)
 		}
-	}
+	})
 	w.depth--
 }
 
@@ -337,17 +342,16 @@ func (w *walk) emit(e Event) {
 // env is what expressions see now. item is nil outside of a for_each.
 func (w *walk) env(i *item) expression.Env {
 	values := map[string]any{
-		"inputs": w.options.Inputs,
-		"vars":   w.varValues,
-		"steps":  w.steps,
-		"run": map[string]any{"id": w.identity(), "playbook": w.program.Playbook.Name,
-			"started_at": w.options.Instant},
-		"host": w.options.Host,
+		"inputs": w.scope.inputs,
+		"vars":   w.scope.vars,
+		"steps":  w.scope.steps,
+		"run":    map[string]any{"id": w.identity(), "playbook": w.scope.name, "started_at": w.options.Instant},
+		"host":   w.options.Host,
 	}
 	trouble := w.trouble()
 	switch {
 	case trouble != nil:
-		values["error"] = trouble.value()
+		values["error"] = trouble.value(w.scope)
 	case w.ominous:
 		values["error"] = expression.Unknown{}
 	}
@@ -363,6 +367,7 @@ func (w *walk) env(i *item) expression.Env {
 		"success": succeeded, "failure": failed, "cancelled": w.cancelled(), "always": true}}
 }
 
-func (f *failure) value() map[string]any {
-	return map[string]any{"step": f.step, "status": string(f.status), "message": f.message}
+// value is what expressions see of a failure: they know the steps of their own playbook by their own ids.
+func (f *failure) value(s *scope) map[string]any {
+	return map[string]any{"step": strings.TrimPrefix(f.step, s.prefix), "status": string(f.status), "message": f.message}
 }

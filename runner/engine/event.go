@@ -55,12 +55,14 @@ const (
 
 // StepRef says which step an event is about.
 type StepRef struct {
-	ID      string  `json:"id"`
-	Title   string  `json:"title"` // the step's name, rendered, or its id
-	Uses    string  `json:"uses"`  // "btrfs.snapshot"; "" for a block
-	Section Section `json:"section"`
-	Effect  string  `json:"effect"` // read, write, destroy; "" for a block
-	// Depth is the number of blocks around the step.
+	ID    string `json:"id"`
+	Title string `json:"title"` // the step's name, rendered, or its id
+	Uses  string `json:"uses"`  // "btrfs.snapshot"; "" for a block or a call
+	// Playbook is the name of the playbook that the step calls; its steps are inside it as those of a block are.
+	Playbook string  `json:"playbook,omitempty"`
+	Section  Section `json:"section"`
+	Effect   string  `json:"effect"` // read, write, destroy; "" for a block
+	// Depth is the number of blocks and calls around the step.
 	Depth int `json:"depth,omitempty"`
 	// Item is the index in a for_each, from 0; nil outside of one. Label names the
 	// item for people.

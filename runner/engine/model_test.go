@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/playbook"
@@ -210,11 +212,23 @@ func (p inProcess) Apply(ctx context.Context, _ string, r sdk.Request, plan *sdk
 
 var instant = time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)
 
-// program checks a playbook for the shelf; the steps are what follows `steps:`.
+// program checks a playbook for the shelf; the steps are what follows `steps:`. Behind it can be playbooks that are called, each
+// behind a line "-- file.yaml --".
 func program(t testing.TB, text string, s *shelf) *check.Program {
 	t.Helper()
-	text = "version: 1\nname: test\n" + text
-	p, found := playbook.Parse("test.yaml", []byte(text))
+	archive := txtar.Parse([]byte("version: 1\nname: test\n" + text))
+	p, found := playbook.Parse("test.yaml", archive.Comment)
+	sources := []*diagnostic.Source{diagnostic.NewSource("test.yaml", archive.Comment)}
+	found = append(found, playbook.Link(p, func(_ *playbook.Playbook, name string) (playbook.Called, error) {
+		for _, f := range archive.Files {
+			if f.Name == name {
+				data := append([]byte("version: 1\nname: "+strings.TrimSuffix(name, ".yaml")+"\n"), f.Data...)
+				sources = append(sources, diagnostic.NewSource(name, data))
+				return playbook.Called{File: name, Data: data}, nil
+			}
+		}
+		return playbook.Called{}, errors.New("there is none")
+	})...)
 	d, _ := s.plugin().Describe(context.Background())
 	// As over the wire.
 	data, err := json.Marshal(d)
@@ -227,7 +241,7 @@ func program(t testing.TB, text string, s *shelf) *check.Program {
 	}
 	checked, more := check.Check(p, map[string]*sdk.Description{"shelf": &described}, []string{"shelf"})
 	if all := append(found, more...); all.HasErrors() {
-		_ = all.Render(os.Stderr, diagnostic.NewSource("test.yaml", []byte(text)))
+		_ = all.Render(os.Stderr, sources...)
 		t.Fatal("the playbook has mistakes")
 	}
 	return checked

@@ -118,14 +118,22 @@ func (w *walk) recall(step *check.Step, ref StepRef, done PastStep, i *item) (St
 // recallBlock accounts for a block that an earlier run has finished, and for what is inside it, as it was then.
 func (w *walk) recallBlock(s Section, step *check.Step, done PastStep) {
 	r, _ := w.recall(step, w.ref(s, step), done, nil)
+	var outputs any
 	w.depth++
-	w.within(&frame{}, func() { // a failure in it was dealt with then
-		for _, inner := range slices.Concat(step.Block, step.Rescue, step.Always) {
-			w.recallInner(s, inner)
+	w.inside(step, func() {
+		w.within(&frame{root: step.Call != nil}, func() { // a failure in it was dealt with then
+			for _, inner := range slices.Concat(step.Sections()...) {
+				w.recallInner(s, inner)
+			}
+		})
+		var err error
+		if outputs, err = w.outputs(w.ctx, step, &r, true); err != nil {
+			fail(&r, Failed, err)
 		}
 	})
 	w.depth--
-	w.end(step, r, nil)
+	w.end(step, r, outputs)
+	w.broken(step, r)
 }
 
 func (w *walk) recallInner(s Section, step *check.Step) {

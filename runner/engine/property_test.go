@@ -20,6 +20,35 @@ type writer struct {
 	lists []string
 	// unsure: earlier steps may not have run where the next one stands.
 	unsure bool
+	// called are playbooks that are called; level is how many calls this one is below the first.
+	called *[]string
+	level  int
+}
+
+// call writes the call of a playbook, and the playbook.
+func (w *writer) call(indent, id, condition string, known bool) {
+	file := fmt.Sprintf("p%d.yaml", len(*w.called)+1)
+	at := len(*w.called)
+	*w.called = append(*w.called, "")
+	fmt.Fprintf(&w.text, "%s- {id: %s, %splaybook: %s, with: {word: \"%s\"}}\n", indent, id, condition, file, w.name(""))
+	inner := &writer{r: w.r, called: w.called, level: w.level + 1}
+	inner.text.WriteString("inputs:\n  word: {type: string}\n  other: {type: string, default: o}\nvars:\n  both: ${{ inputs.word }}-${{ inputs.other }}\nsteps:\n")
+	inner.text.WriteString("  - {id: own, uses: shelf.put, with: {name: \"${{ vars.both }}\"}}\n")
+	inner.puts = []string{"own"}
+	inner.steps("  ", 3, 0)
+	inner.unsure = true
+	for _, part := range []string{"on_failure", "always"} {
+		if w.r.IntN(3) == 0 {
+			inner.text.WriteString(part + ":\n")
+			inner.steps("  ", 2, 1)
+		}
+	}
+	out := w.pick(inner.puts)
+	fmt.Fprintf(&inner.text, "outputs: {name: \"${{ steps.%s.outputs.name }}\", number: \"${{ steps.%s.outputs.number }}\"}\n", out, out)
+	(*w.called)[at] = "-- " + file + " --\n" + inner.text.String()
+	if known {
+		w.puts = append(w.puts, id)
+	}
 }
 
 // condition is an `if` that a preview can tell, or can't.
@@ -93,6 +122,8 @@ func (w *writer) steps(indent string, most, depth int) {
 				name = id + "-${{ item }}"
 			}
 			fmt.Fprintf(&w.text, "%s- {id: %s, %s%s%sfor_each: [x, y, z], uses: shelf.put, with: {name: \"%s\"}}\n", indent, id, condition, continueOn, parallel, name)
+		case w.level < 2 && w.r.IntN(2) == 0:
+			w.call(indent, id, condition+continueOn, depth == 0 && condition == "" && continueOn == "")
 		default:
 			fmt.Fprintf(&w.text, "%s- id: %s\n", indent, id)
 			if condition != "" {
@@ -119,7 +150,7 @@ func TestPropertyPreviewIsRun(t *testing.T) {
 	const rounds = 1000
 	sure, all := 0, 0
 	for seed := range uint64(rounds) {
-		w := &writer{r: rand.New(rand.NewPCG(seed, 1))}
+		w := &writer{r: rand.New(rand.NewPCG(seed, 1)), called: new([]string)}
 		w.text.WriteString("steps:\n")
 		w.steps("  ", 6, 0)
 		if w.r.IntN(2) == 0 {
@@ -132,7 +163,7 @@ func TestPropertyPreviewIsRun(t *testing.T) {
 			w.unsure = true
 			w.steps("  ", 2, 1)
 		}
-		text := w.text.String()
+		text := w.text.String() + strings.Join(*w.called, "")
 		names := []string{"q"}
 		for range w.r.IntN(6) {
 			if n := string(rune('a' + w.r.IntN(8))); !slices.Contains(names, n) {

@@ -15,6 +15,9 @@ import (
 
 func (w *walk) ref(s Section, step *check.Step) StepRef {
 	ref := StepRef{ID: step.ID, Title: step.ID, Section: s, Depth: w.depth}
+	if step.Call != nil {
+		ref.Playbook = step.Call.Playbook.Name
+	}
 	if step.Action != nil {
 		ref.Uses, ref.Effect = step.Source.Uses.String(), string(step.Action.Effect)
 	}
@@ -36,6 +39,9 @@ func (w *walk) step(ctx context.Context, s Section, step *check.Step) {
 	switch {
 	case !goes:
 		w.leave(s, step, r)
+		if step.IsBlock() {
+			w.broken(step, r)
+		}
 	case step.IsBlock():
 		w.block(ctx, s, step, r.Step, conditional)
 	case step.ForEach != nil:
@@ -91,7 +97,7 @@ func (w *walk) unset(step *check.Step) []string {
 		if len(ref) < 2 || ref[0] != "inputs" {
 			return nil
 		}
-		if w.options.Inputs[ref[1]] == nil {
+		if w.scope.inputs[ref[1]] == nil {
 			names = append(names, ref[1])
 		}
 	}
@@ -178,7 +184,7 @@ func (w *walk) again(ctx context.Context, step *check.Step, i *item, attempt int
 	f := failureOf(step, *r)
 	if retry.When != nil {
 		env := w.env(i)
-		env.Values["error"] = f.value()
+		env.Values["error"] = f.value(w.scope)
 		switch v, err := retry.When.Eval(ctx, env); {
 		case err != nil:
 			r.Diagnostics = append(r.Diagnostics, sdk.Diagnose(fmt.Errorf("retry.when: %w", err))...)
@@ -220,8 +226,8 @@ func (w *walk) end(step *check.Step, r StepResult, outputs any) {
 	w.publish(step, &r)
 	w.record(step, r)
 	w.remember(step, r.Status, outputs, r.Conditional)
-	if w.preview() && r.Conditional == "" && r.Status == Changed && len(sure(r.Planned.Changes)) == 0 {
-		seen := w.steps[step.ID].(map[string]any)
+	if w.preview() && r.Conditional == "" && r.Status == Changed && !step.IsBlock() && len(sure(r.Planned.Changes)) == 0 {
+		seen := w.scope.steps[step.Source.ID].(map[string]any)
 		seen["status"], seen["changed"] = expression.Unknown{}, expression.Unknown{}
 	}
 }
@@ -247,7 +253,14 @@ func (w *walk) record(step *check.Step, r StepResult) {
 
 // notice remembers the first failure that counts.
 func (w *walk) notice(step *check.Step, r StepResult) {
-	if !r.Status.Bad() || step.Source.ContinueOnError || step.IsBlock() {
+	if !step.IsBlock() {
+		w.broken(step, r)
+	}
+}
+
+// broken remembers a failure, unless it does not count.
+func (w *walk) broken(step *check.Step, r StepResult) {
+	if !r.Status.Bad() || step.Source.ContinueOnError {
 		return
 	}
 	switch {
@@ -284,10 +297,10 @@ func (w *walk) remember(step *check.Step, status Status, outputs any, conditiona
 	w.over[step] = true
 	w.unneeded()
 	seen := map[string]any{"status": seenStatus, "changed": changed}
-	if !step.IsBlock() {
+	if !step.Source.IsBlock() {
 		seen["outputs"] = outputs
 	}
-	w.steps[step.ID] = seen
+	w.scope.steps[step.Source.ID] = seen
 }
 
 // cloud marks what a step that is decided at run may touch.

@@ -24,17 +24,18 @@ type Section struct {
 	Steps []Step `json:"steps"`          // in order
 }
 
-// Step is an action, or a block with sections of its own.
+// Step is an action, or a block or a called playbook, with sections of its own.
 type Step struct {
 	ID       string    `json:"id"`                 // unique in the playbook
 	Title    string    `json:"title,omitempty"`    // as in the playbook, expressions and all
-	Uses     string    `json:"uses,omitempty"`     // absent for a block
+	Uses     string    `json:"uses,omitempty"`     // absent for a block and a call
+	Playbook string    `json:"playbook,omitempty"` // the name of the playbook that it calls
 	Effect   string    `json:"effect,omitempty"`   // read, write or destroy; absent for a block
 	If       string    `json:"if,omitempty"`       // its condition
 	ForEach  bool      `json:"for_each,omitempty"` // it runs once for each item
 	Attempts int       `json:"attempts,omitempty"` // when it is tried again: how many there can be
 	Needs    []string  `json:"needs,omitempty"`    // ids of steps whose results it reads
-	Sections []Section `json:"sections,omitempty"` // block, then rescue and always where there are any
+	Sections []Section `json:"sections,omitempty"` // block, then rescue or on_failure, and always, where there are any
 }
 
 // New makes the graph of a playbook.
@@ -75,7 +76,11 @@ func steps(all []*check.Step) []Step {
 			step.Sections = sections(
 				Section{Name: "block", Steps: steps(s.Block)},
 				Section{Name: "rescue", When: "when a step of " + s.ID + " failed", Steps: steps(s.Rescue)},
+				Section{Name: "on_failure", When: "when " + s.ID + " failed", Steps: steps(s.OnFailure)},
 				Section{Name: "always", When: "after " + s.ID + ", whatever happened", Steps: steps(s.Always)})
+			if s.Call != nil {
+				step.Playbook = s.Call.Playbook.Name
+			}
 		} else {
 			step.Uses, step.Effect = s.Source.Uses.String(), string(s.Action.Effect)
 		}

@@ -98,6 +98,9 @@ func (p *picture) exits(s Step) []string {
 		if section.Name == "always" {
 			exits = nil
 		}
+		if section.Name == "on_failure" {
+			continue
+		}
 		exits = append(exits, p.exits(section.Steps[len(section.Steps)-1])...)
 	}
 	return exits
@@ -124,7 +127,11 @@ func (p *picture) frame(section Section) frame {
 
 // block is a frame around the sections of a block.
 func (p *picture) block(s Step) *frame {
-	outer := &frame{title: strings.Join(append([]string{"block " + s.ID}, s.notes()...), ", ")}
+	title := "block " + s.ID
+	if s.Playbook != "" {
+		title = s.ID + ": playbook " + s.Playbook
+	}
+	outer := &frame{title: strings.Join(append([]string{title}, s.notes()...), ", ")}
 	body := s.Sections[0]
 	outer.boxes = p.frame(body).boxes
 	open := p.exits(body.Steps[len(body.Steps)-1])
@@ -132,6 +139,13 @@ func (p *picture) block(s Step) *frame {
 		inner := p.frame(section)
 		outer.boxes = append(outer.boxes, box{frame: &inner})
 		entry, exits := p.entry(section.Steps[0]), p.exits(section.Steps[len(section.Steps)-1])
+		if section.Name == "on_failure" { // after which nothing goes on but always
+			p.join(open, entry, failed)
+			if len(s.Sections) > 2 {
+				open = append(open, exits...)
+			}
+			continue
+		}
 		if section.Name == "rescue" {
 			p.join(open, entry, failed)
 			open = append(open, exits...)

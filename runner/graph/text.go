@@ -67,7 +67,9 @@ func (d *drawing) branches(all []Section, indent string) {
 func (d *drawing) step(s Step, indent string, end bool) {
 	var row strings.Builder
 	row.WriteString(pad(indent+corner(end, "─")+s.ID, d.id))
-	if s.Uses == "" {
+	if s.Playbook != "" {
+		row.WriteString("  " + pad("playbook "+s.Playbook, d.uses+2+d.effectWidth))
+	} else if s.Uses == "" {
 		row.WriteString("  " + pad("block", d.uses+2+d.effectWidth))
 	} else {
 		row.WriteString("  " + pad(s.Uses, d.uses) + "  " + pad(verb[s.Effect], d.effectWidth))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hbohlen/coppice/runner/check"
 	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/runner/playbook"
 )
 
 // Format and Version stand at the head of a plan file.
@@ -39,9 +40,28 @@ type File struct {
 	Instant  time.Time `json:"instant"` // of the plan, and so of the run
 	File     string    `json:"file"`    // the playbook's, for messages
 	Playbook string    `json:"playbook"`
+	Called   []Called  `json:"called,omitempty"` // the playbooks that it calls, and that these call
 	check.Saved
 	Plugins map[string]string `json:"plugins"` // name → version
 	Steps   []Step            `json:"steps"`
+}
+
+// Called is a playbook that another one calls.
+type Called struct {
+	From     string `json:"from"` // the file that calls it
+	Name     string `json:"name"` // as it is called there
+	File     string `json:"file"`
+	Playbook string `json:"playbook"`
+}
+
+// Find returns a playbook that another one called when the plan was made.
+func (f *File) Find(from *playbook.Playbook, name string) (playbook.Called, error) {
+	for _, c := range f.Called {
+		if c.From == from.File && c.Name == name {
+			return playbook.Called{From: c.From, Name: c.Name, File: c.File, Data: []byte(c.Playbook)}, nil
+		}
+	}
+	return playbook.Called{}, fmt.Errorf("the plan file does not have the playbook %q", name)
 }
 
 // Step is what was decided for a step, or an item of one.
@@ -85,6 +105,9 @@ func New(p *check.Program, data []byte, inputs map[string]any, plugins map[strin
 	}
 	f := &File{Format: Format, Version: Version, Instant: r.Started.Instant, File: p.Playbook.File, Playbook: string(data),
 		Saved: saved, Plugins: plugins}
+	for _, c := range p.Playbook.Called {
+		f.Called = append(f.Called, Called{From: c.From, Name: c.Name, File: c.File, Playbook: string(c.Data)})
+	}
 	for _, s := range r.Steps {
 		f.Steps = append(f.Steps, StepOf(s))
 	}

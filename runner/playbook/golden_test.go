@@ -111,11 +111,48 @@ func TestEveryCodeHasABadPlaybook(t *testing.T) {
 			produced[d.Code] = true
 		}
 	}
+	for _, code := range calls(t) {
+		produced[code] = true
+	}
 	for name, code := range constants {
 		if !produced[code] {
 			t.Errorf("diagnostic.%s (%s) has no bad playbook", name, code)
 		}
 	}
+}
+
+// calls are the codes of what goes wrong with playbooks that call each other: themselves, ever deeper ones, and one that is
+// not there.
+func calls(t *testing.T) []diagnostic.Code {
+	t.Helper()
+	deep := func(n int) string {
+		return fmt.Sprintf("version: 1\nname: p\nsteps: [{playbook: ./p%d.yaml}, {playbook: ./gone.yaml}, {playbook: ./self.yaml}]\n", n+1)
+	}
+	p, found := Parse("p0.yaml", []byte(deep(0)))
+	if len(found) > 0 {
+		t.Fatal(found)
+	}
+	found = Link(p, func(_ *Playbook, name string) (Called, error) {
+		n := 0
+		if _, err := fmt.Sscanf(name, "./p%d.yaml", &n); err == nil {
+			return Called{File: name, Data: []byte(deep(n))}, nil
+		}
+		if name == "./self.yaml" {
+			return Called{File: name, Data: []byte("version: 1\nname: self\nsteps: [{playbook: ./self.yaml}]\n")}, nil
+		}
+		return Called{}, &NotFoundError{Message: "there is no such file"}
+	})
+	var codes []diagnostic.Code
+	count := map[string]int{}
+	for _, d := range found {
+		codes = append(codes, d.Code)
+		count[strings.Split(d.Message, ":")[0]]++
+	}
+	// p8 is eight calls deep: it calls p9, and that is too much; and self.yaml from there.
+	if count["calls are nested deeper than 8"] != 2 || count["a playbook cannot call itself"] != 1 || count["there is no such file"] != 9 {
+		t.Errorf("%v: %v", count, found)
+	}
+	return codes
 }
 
 // generated are bad playbooks that are too large or too odd to keep as files.
@@ -203,6 +240,9 @@ func printed(p *Playbook) string {
 	for _, s := range p.AllSteps() {
 		fmt.Fprintf(&b, "%s id=%s (%s) uses %s at %s, action %s; step at %s timeout %s continue_on_error=%t\n",
 			s.Path, s.ID, s.IDPos, s.Uses, s.Uses.Pos, s.Uses.ActionPos, s.Pos, s.Timeout, s.ContinueOnError)
+		if s.Call != nil {
+			fmt.Fprintf(&b, "  playbook: %s %q, %d characters\n", s.Call.Pos, s.Call.Name, s.Call.Width)
+		}
 		if s.Name != nil {
 			printValue(&b, "  name", *s.Name)
 		}
@@ -215,6 +255,9 @@ func printed(p *Playbook) string {
 		if len(s.With.Entries) > 0 {
 			printValue(&b, "  with", s.With)
 		}
+	}
+	for _, v := range p.Outputs {
+		printValue(&b, "output "+v.Name+" at "+v.Pos.String(), v.Value)
 	}
 	return b.String()
 }

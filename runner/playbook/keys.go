@@ -12,6 +12,7 @@ const (
 	InputPart    Part = "input"
 	StepPart     Part = "step"
 	BlockPart    Part = "block"
+	CallPart     Part = "call"
 	RetryPart    Part = "retry"
 )
 
@@ -19,7 +20,7 @@ const (
 func Keys(part Part) []string {
 	keys := map[Part][]string{
 		WholePart: playbookKeys, SchedulePart: scheduleKeys, InputPart: inputKeys, StepPart: stepKeys, BlockPart: blockKeys,
-		RetryPart: retryKeys,
+		RetryPart: retryKeys, CallPart: callKeys,
 	}
 	return slices.Clone(keys[part])
 }

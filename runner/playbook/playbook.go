@@ -34,11 +34,21 @@ type Playbook struct {
 	Schedule    *Schedule // nil: never by itself
 	Inputs      []Input
 	Vars        []Var
+	Outputs     []Var         // what a playbook that calls this one can read; computed when all went well
 	Timeout     time.Duration // of the whole run; 0: none
 	Steps       []Step
 	OnFailure   []Step // when the run failed
 	Always      []Step // last, whatever happened
 	Source      *Source
+	Called      []Called // by this playbook and by those that it calls, each once; see Link
+}
+
+// Called is a playbook that another one calls.
+type Called struct {
+	From string // the file that calls it
+	Name string // as it is called there
+	File string
+	Data []byte
 }
 
 // AllSteps returns the steps of Steps, OnFailure and Always, in this order; the steps inside a block follow it.
@@ -56,6 +66,27 @@ func (p *Playbook) AllSteps() []*Step {
 	add(p.Steps)
 	add(p.OnFailure)
 	add(p.Always)
+	return all
+}
+
+// EveryStep returns the steps of AllSteps and those of all called playbooks, each of these once.
+func (p *Playbook) EveryStep() []*Step {
+	var all []*Step
+	seen := map[*Playbook]bool{}
+	var add func(p *Playbook)
+	add = func(p *Playbook) {
+		if p == nil || seen[p] {
+			return
+		}
+		seen[p] = true
+		for _, s := range p.AllSteps() {
+			all = append(all, s)
+			if s.Call != nil {
+				add(s.Call.Playbook)
+			}
+		}
+	}
+	add(p)
 	return all
 }
 
@@ -114,15 +145,24 @@ type Step struct {
 	ForEach         Value               // a Scalar holds an expression; a List or Map stands for itself; nil: none
 	Uses            Uses
 	With            Map           // zero: no arguments
-	Timeout         time.Duration // of one attempt, or of a whole block; 0: none
+	Call            *Call         // the playbook that the step calls; nil: none
+	Timeout         time.Duration // of one attempt, or of a whole block or called playbook; 0: none
 	Retry           *Retry        // nil: one attempt
 	MaxParallel     int           // items of ForEach at the same time; 0 and 1: one after the other
 	ContinueOnError bool
 
-	// A step either uses an action or is a block of steps.
+	// A step uses an action, calls a playbook, or is a block of steps.
 	Block  []Step
 	Rescue []Step // when a step of Block has failed
 	Always []Step // after Block and Rescue, whatever happened
+}
+
+// Call names a playbook.
+type Call struct {
+	Name     string // a path, with a / in it or .yaml at its end, or a name to look up
+	Pos      diagnostic.Position
+	Width    int       // of the name, in characters
+	Playbook *Playbook // what Link has found; nil: nothing, or not yet
 }
 
 // IsBlock reports whether the step is a block of steps.

@@ -12,7 +12,7 @@ import (
 // The keys of the language, in the order to show them.
 var (
 	playbookKeys = []string{
-		"version", "name", "description", "schedule", "inputs", "vars", "timeout", "steps", "on_failure", "always",
+		"version", "name", "description", "schedule", "inputs", "vars", "timeout", "steps", "on_failure", "always", "outputs",
 	}
 	scheduleKeys = []string{"calendar", "persistent", "jitter"}
 	inputKeys    = []string{
@@ -22,6 +22,7 @@ var (
 		"id", "name", "if", "for_each", "max_parallel", "uses", "with", "timeout", "retry", "continue_on_error",
 	}
 	blockKeys = []string{"id", "name", "if", "block", "rescue", "always", "timeout", "continue_on_error"}
+	callKeys  = []string{"id", "name", "if", "playbook", "with", "timeout", "continue_on_error"}
 	retryKeys = []string{"attempts", "delay", "backoff", "when"}
 )
 
@@ -60,9 +61,13 @@ func (w *walker) playbook(v Value) *Playbook {
 	}
 	p.OnFailure = o.steps("on_failure")
 	p.Always = o.steps("always")
+	for _, e := range o.entries("outputs", "values") {
+		p.Outputs = append(p.Outputs, Var{Name: e.Key, Pos: e.KeyPos, Value: e.Value})
+	}
 	w.identify(p)
 	w.count(len(p.Inputs), maxInputs, "inputs")
 	w.count(len(p.Vars), maxVars, "vars")
+	w.count(len(p.Outputs), maxVars, "outputs")
 	w.count(len(p.AllSteps()), maxSteps, "steps")
 	return p
 }
@@ -72,8 +77,11 @@ func (w *walker) playbook(v Value) *Playbook {
 const (
 	maxInputs = 200
 	maxVars   = 500
-	maxSteps  = 2000
+	maxSteps  = MaxSteps
 )
+
+// MaxSteps is how many steps a playbook can have, those of the playbooks that it calls included.
+const MaxSteps = 2000
 
 // count reports that there are too many of something.
 func (w *walker) count(n, most int, what string) {

@@ -26,12 +26,15 @@ func (o *object) steps(key string) []Step {
 
 func (w *walker) step(v Value, path string) (step Step, ok bool) {
 	what, legal := "a step", stepKeys
-	isBlock := false
+	isBlock, isCall := false, false
 	if m, isMap := v.(Map); isMap {
+		_, uses := m.Get("uses")
 		if _, isBlock = m.Get("block"); isBlock {
 			what, legal = "a block", blockKeys
-		} else if _, uses := m.Get("uses"); !uses {
-			legal = append(slices.Clone(stepKeys), "block")
+		} else if _, isCall = m.Get("playbook"); isCall && !uses {
+			what, legal = "a call of a playbook", callKeys
+		} else if isCall = false; !uses {
+			legal = append(slices.Clone(stepKeys), "block", "playbook")
 		}
 	}
 	o, ok := w.object(v, what, path, legal)
@@ -39,13 +42,18 @@ func (w *walker) step(v Value, path string) (step Step, ok bool) {
 		return Step{}, false
 	}
 	step = Step{Pos: o.Pos, Path: path}
-	if isBlock {
+	switch {
+	case isBlock:
 		w.block(o, &step)
-	} else {
-		if _, given := o.Get("uses"); !given && !slices.Contains(o.meant, "uses") && !slices.Contains(o.meant, "block") {
+	case isCall:
+		step.Call = o.call()
+		step.With = o.with("the playbook's inputs")
+	default:
+		_, given := o.Get("uses")
+		if !given && !slices.ContainsFunc(o.meant, func(key string) bool { return key == "uses" || key == "block" || key == "playbook" }) {
 			w.report(diagnostic.Diagnostic{
 				Pos: o.Pos, Length: 1, Code: diagnostic.MissingKey, Path: path,
-				Message: `a step needs the key "uses", or "block" if it is a block of steps`,
+				Message: `a step needs the key "uses", "block" if it is a block of steps, or "playbook" if it calls one`,
 			})
 		}
 		w.action(o, &step)
@@ -73,12 +81,7 @@ func (w *walker) action(o *object, step *Step) {
 		step.ForEach = each
 	}
 	step.Uses = o.uses()
-	if with, given := o.value("with"); given {
-		var ok bool
-		if step.With, ok = with.(Map); !ok {
-			w.wrongType(with, o.at("with"), `"with" is a map of the action's inputs`, nil)
-		}
-	}
+	step.With = o.with("the action's inputs")
 	step.Retry = o.retry()
 	if n, given := o.integer("max_parallel", 1, maxParallel); given {
 		step.MaxParallel = n
@@ -87,6 +90,43 @@ func (w *walker) action(o *object, step *Step) {
 			o.badValue(s, "max_parallel", `"max_parallel" is about the items of "for_each", which this step does not have`, "remove it", nil)
 		}
 	}
+}
+
+// with reads the inputs of an action or a playbook.
+func (o *object) with(what string) Map {
+	v, given := o.value("with")
+	if !given {
+		return Map{}
+	}
+	m, ok := v.(Map)
+	if !ok {
+		o.wrongType(v, o.at("with"), `"with" is a map of `+what, nil)
+	}
+	return m
+}
+
+// call reads the name of a playbook.
+func (o *object) call() *Call {
+	s, ok := o.scalar("playbook")
+	if !ok {
+		return nil
+	}
+	c := &Call{Name: s.Text, Pos: s.Pos, Width: s.Width()}
+	switch {
+	case strings.Contains(s.Text, "${{"):
+		o.badValue(s, "playbook", "which playbook is called cannot be an expression", `write one step for each and choose with "if"`, nil)
+		return nil
+	case IsPath(s.Text):
+	case !playbookName().MatchString(s.Text):
+		o.badValue(s, "playbook", fmt.Sprintf("%q is neither the name of a playbook nor a path", shorten(s.Text)), "a path has a / in it or ends in .yaml", nil)
+		return nil
+	}
+	return c
+}
+
+// IsPath reports whether the name of a playbook is a path, and not looked up.
+func IsPath(name string) bool {
+	return strings.Contains(name, "/") || strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml")
 }
 
 // block reads what only a block has.
@@ -216,6 +256,9 @@ func (w *walker) identify(p *Playbook) {
 		if step.IsBlock() {
 			base = "block"
 		}
+		if step.Call != nil {
+			base = calledID(step.Call.Name)
+		}
 		if step.Uses.Plugin != "" {
 			base = strings.NewReplacer(".", "_", "-", "_").Replace(step.Uses.String())
 		}
@@ -231,4 +274,15 @@ func (w *walker) identify(p *Playbook) {
 		}
 		taken[step.ID] = step.Pos
 	}
+}
+
+// calledID makes an id of the name or path of a playbook.
+func calledID(name string) string {
+	name = name[strings.LastIndex(name, "/")+1:]
+	name = strings.TrimSuffix(strings.TrimSuffix(name, ".yaml"), ".yml")
+	id := strings.NewReplacer(".", "_", "-", "_").Replace(strings.ToLower(name))
+	if !identifier().MatchString(id) {
+		return "playbook"
+	}
+	return id
 }

@@ -121,6 +121,11 @@ func (r *lines) start(e engine.RunStarted) {
 // describe is "Snapshot 4 subvolumes (btrfs.snapshot)".
 func (r *lines) describe(s engine.StepRef) string {
 	title, uses := r.stepTitle(s), r.clean(s.Uses)
+	if s.Playbook != "" {
+		if uses = "playbook " + r.clean(s.Playbook); title == "" {
+			title = uses
+		}
+	}
 	if title == uses && uses == "" {
 		return "a block of steps"
 	}

@@ -80,6 +80,9 @@ func (r *plan) heading(res engine.StepResult, indent, names int, hasItems bool) 
 	if title != "" && title != uses {
 		l = l.add(plain, "  ").add(plain, title)
 	}
+	if called := res.Step.Playbook; called != "" {
+		uses = "playbook " + r.clean(called)
+	}
 	if uses != "" {
 		l = l.add(plain, "  ").add(dim, uses)
 	}

@@ -38,7 +38,7 @@ put() { install -D -m "$1" "$2" "$root/$3"; } # put MODE FILE PATH
 compress() { gzip -9n "$root/$1"; }
 
 # The program.
-CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release=$version" -o "$root/usr/bin/coppice" ./cmd/coppice
+CGO_ENABLED=0 go build -trimpath -tags "$(cat cmd/coppice/tags)" -ldflags "-s -w -X main.release=$version" -o "$root/usr/bin/coppice" ./cmd/coppice
 
 # What shells and man know of it.
 for shell in bash zsh fish; do "$root/usr/bin/coppice" completion $shell >"$root/$shell"; done

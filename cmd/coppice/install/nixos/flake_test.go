@@ -28,7 +28,7 @@ func TestFlake(t *testing.T) {
 		Given    struct {
 			Version, Pname, VendorHash string
 			Src                        string
-			SubPackages, Ldflags       []string
+			SubPackages, Tags, Ldflags []string
 		}
 	}
 	err := nix(t, `let`+flake+`
@@ -38,8 +38,12 @@ func TestFlake(t *testing.T) {
 		outputs = builtins.attrNames outputs;
 		systems = builtins.attrNames outputs.packages;
 		packages = builtins.attrNames outputs.packages.aarch64-linux;
-		given = { inherit (given) version pname vendorHash subPackages ldflags; src = toString given.src; };
+		given = { inherit (given) version pname vendorHash subPackages tags ldflags; src = toString given.src; };
 	}`, &got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags, err := os.ReadFile("../../tags")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +54,7 @@ func TestFlake(t *testing.T) {
 		"packages": {strings.Join(got.Packages, " "), "coppice default"},
 		"name":     {got.Given.Pname + " " + got.Given.Version, "coppice 0.0.0-dev-1a2b3c4"},
 		"programs": {strings.Join(got.Given.SubPackages, " "), "cmd/coppice"},
+		"tags":     {strings.Join(got.Given.Tags, ",") + "\n", string(tags)},
 		"release":  {got.Given.Ldflags[len(got.Given.Ldflags)-1], "-X main.release=0.0.0-dev-1a2b3c4"},
 	} {
 		if pair[0] != pair[1] {

@@ -17,6 +17,8 @@ buildGoModule {
   # One static binary, for the initrd too.
   env.CGO_ENABLED = 0;
   subPackages = [ "cmd/coppice" ];
+  # What is left out of it.
+  tags = lib.splitString "," (lib.fileContents ../../tags);
   ldflags = [
     "-s"
     "-w"

@@ -29,9 +29,32 @@ var files = []string{"adopt", "boot_rebase", "boot_request", "create", "defragme
 // NeedsOf tells what a playbook needs with these inputs. A step whose condition can't come true with them counts for nothing.
 func NeedsOf(p *check.Program, inputs map[string]any) Needs {
 	var n Needs
-	env := before(p, inputs)
-	for _, s := range p.AllSteps() {
-		if s.IsBlock() || never(s, env) {
+	env := before(p.Playbook.Name, inputs, p.Vars)
+	for _, section := range [][]*check.Step{p.Steps, p.OnFailure, p.Always} {
+		n.add(section, env)
+	}
+	for _, v := range inputs {
+		n.looks(v)
+	}
+	slices.Sort(n.Writes)
+	n.Writes = slices.Compact(n.Writes)
+	return n
+}
+
+// add adds what steps need.
+func (n *Needs) add(steps []*check.Step, env expression.Env) {
+	for _, s := range steps {
+		if never(s, env) {
+			continue
+		}
+		if s.IsBlock() {
+			inner := env
+			if s.Call != nil {
+				inner = called(s.Call, env)
+			}
+			for _, section := range s.Sections() {
+				n.add(section, inner)
+			}
 			continue
 		}
 		plugin, action := s.Plugin(), s.Source.Uses.Action
@@ -57,23 +80,29 @@ func NeedsOf(p *check.Program, inputs map[string]any) Needs {
 			}
 		}
 	}
-	for _, v := range inputs {
-		n.looks(v)
+}
+
+// called is the environment of a called playbook, with that of the one that calls it.
+func called(c *check.Call, env expression.Env) expression.Env {
+	inputs, err := c.Resolve(context.Background(), env)
+	if err != nil { // what does not fit is found by the run; any of it may be needed
+		inputs = map[string]any{}
+		for _, in := range c.Inputs {
+			inputs[in.Decl.Name] = expression.Unknown{}
+		}
 	}
-	slices.Sort(n.Writes)
-	n.Writes = slices.Compact(n.Writes)
-	return n
+	return before(c.Playbook.Name, inputs, c.Vars)
 }
 
 // before is the environment of expressions before a run: the inputs are known, and nothing else.
-func before(p *check.Program, inputs map[string]any) expression.Env {
+func before(name string, inputs map[string]any, named []check.Var) expression.Env {
 	vars := map[string]any{}
 	env := expression.Env{Values: map[string]any{
 		"inputs": inputs, "vars": vars, "steps": expression.Unknown{}, "host": expression.Unknown{}, "error": expression.Unknown{},
 		"item": expression.Unknown{}, "index": expression.Unknown{},
-		"run": map[string]any{"id": expression.Unknown{}, "playbook": p.Playbook.Name, "started_at": expression.Unknown{}},
+		"run": map[string]any{"id": expression.Unknown{}, "playbook": name, "started_at": expression.Unknown{}},
 	}, Status: map[string]any{"always": true}}
-	for _, v := range p.Vars {
+	for _, v := range named {
 		value, err := v.Value.Eval(context.Background(), env)
 		if err != nil {
 			value = expression.Unknown{}

@@ -1,60 +1,86 @@
 package unitfile
 
 import (
-	"path"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
-
-	"github.com/hbohlen/coppice/cmd/coppice/install"
 )
 
-// NixOS is a module that puts the files where install would. On NixOS /etc is made from the configuration, and what is written there
-// by others is gone with the next generation. It needs no other module.
-func NixOS(all []install.File) string {
+// Configured is a playbook as the NixOS module of coppice is told of it.
+type Configured struct {
+	Name     string
+	Inputs   map[string]json.RawMessage
+	Secrets  map[string]string // input → file
+	Calendar string            // "": the playbook's own
+	File     string            // of one that is not shipped; ""
+}
+
+// NixOS is a configuration that does what install would. On NixOS /etc is made from the configuration, and what others write there is
+// gone with the next generation.
+func NixOS(all []Configured) string {
 	var b strings.Builder
-	b.WriteString("{ ... }:\n{\n")
-	wanted := map[string]string{} // timer → target
-	for _, f := range all {
-		if f.IsLink() {
-			wanted[path.Base(f.Path)] = strings.TrimSuffix(path.Base(path.Dir(f.Path)), ".wants")
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("{")
+	line("  services.coppice = {")
+	line("    enable = true;")
+	for _, c := range all {
+		line("    playbooks.%s = {", c.Name)
+		if c.File != "" {
+			line("      file = %s; # a copy of it beside the configuration", "./"+c.Name+".yaml")
 		}
+		if c.Calendar != "" {
+			line("      calendar = %s;", nixString(c.Calendar))
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
+			line("      inputs.%s = %s;", name, nixValue(c.Inputs[name]))
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Secrets)) {
+			line("      secrets.%s = %s;", name, nixString(c.Secrets[name]))
+		}
+		line("    };")
 	}
-	seen := []string{}
-	for _, f := range all {
-		if f.IsLink() || slices.Contains(seen, f.Path) {
-			continue
-		}
-		seen = append(seen, f.Path)
-		name, isUnit := strings.CutPrefix(f.Path, Folder+"/")
-		if !isUnit {
-			b.WriteString("  environment.etc." + nixString(strings.TrimPrefix(f.Path, "/etc/")) + ".text = " + nixText(f.Content, "    ") + ";\n")
-			continue
-		}
-		b.WriteString("  systemd.units." + nixString(name) + " = {\n    text = " + nixText(f.Content, "      ") + ";\n")
-		if target := wanted[name]; target != "" {
-			b.WriteString("    wantedBy = [ " + nixString(target) + " ];\n")
-		}
-		b.WriteString("  };\n")
+	line("  };")
+	line("}")
+	return b.String()
+}
+
+// nixValue is a JSON value in the language of Nix.
+func nixValue(data json.RawMessage) string {
+	d := json.NewDecoder(strings.NewReader(string(data)))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return "null"
 	}
-	return b.String() + "}\n"
+	return nixOf(v)
+}
+
+func nixOf(v any) string {
+	switch v := v.(type) {
+	case string:
+		return nixString(v)
+	case bool:
+		return fmt.Sprint(v)
+	case json.Number:
+		return v.String()
+	case []any:
+		text := "["
+		for _, item := range v {
+			text += " " + nixOf(item)
+		}
+		return text + " ]"
+	case map[string]any:
+		text := "{"
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			text += " " + nixString(key) + " = " + nixOf(v[key]) + ";"
+		}
+		return text + " }"
+	}
+	return "null"
 }
 
 func nixString(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", `\${`, "\n", `\n`).Replace(s) + `"`
-}
-
-// nixText is an indented string. Nix takes the common indentation away.
-func nixText(s, indent string) string {
-	var b strings.Builder
-	b.WriteString("''\n")
-	for line := range strings.Lines(s) {
-		body, ended := strings.CutSuffix(line, "\n")
-		if body != "" {
-			b.WriteString(indent + strings.NewReplacer("''", "'''", "${", "''${").Replace(body))
-		}
-		if ended {
-			b.WriteByte('\n')
-		}
-	}
-	return b.String() + indent[2:] + "''"
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", `\${`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
 }

@@ -27,6 +27,7 @@ type Playbook struct {
 	Name        string // as coppice run takes it
 	Description string
 	Calendar    string // systemd.time(7); "": no timer
+	Chosen      bool   // somebody has chosen the calendar: it is not the playbook's own
 	Persistent  bool
 	Jitter      time.Duration
 	Needs       Needs
@@ -120,9 +121,16 @@ func Service(p Playbook, m Machine) string {
 	return b.String()
 }
 
+// ChosenMark stands in a timer whose calendar somebody has chosen. It stays when the timer is written anew.
+const ChosenMark = "# Chosen with --calendar.\n"
+
 // Timer is the timer of a playbook.
 func Timer(p Playbook) string {
-	text := head(TimerName(p.Name)) + "[Unit]\nDescription=" + plain("Run the playbook "+p.Name) + "\n\n[Timer]\nOnCalendar=" + plain(p.Calendar) + "\n"
+	text := head(TimerName(p.Name)) + "[Unit]\nDescription=" + plain("Run the playbook "+p.Name) + "\n\n[Timer]\n"
+	if p.Chosen {
+		text += ChosenMark
+	}
+	text += "OnCalendar=" + plain(p.Calendar) + "\n"
 	if p.Persistent {
 		text += "# A run that was missed while the machine was off is made up for.\nPersistent=true\n"
 	}
@@ -140,7 +148,7 @@ func Failed(m Machine) string {
 	credential := ""
 	if m.TellCredential != "" {
 		fmt.Fprintf(&b, "LoadCredential=notify_url:%s\n", quoted(m.TellCredential))
-		credential = " --to @%d/notify_url"
+		credential = " --to %d/notify_url"
 	}
 	fmt.Fprintf(&b, "ExecStart=%s failed %%i%s\nTimeoutStartSec=5min\nUMask=0077\n", quoted(m.Program), credential)
 	b.WriteString(tellConfinement(m.TellCredential != ""))

@@ -3,6 +3,8 @@ let
   # What package.nix asks for: buildGoModule shows what it was given.
   arguments = {
     lib.licenses.asl20 = "asl20";
+    lib.fileContents = file: builtins.head (builtins.match "(.*)\n" (builtins.readFile file));
+    lib.splitString = at: s: builtins.filter builtins.isString (builtins.split at s);
     lib.platforms.linux = [ "linux" ];
     installShellFiles = package "installShellFiles";
     buildGoModule = given: package given.pname // { inherit given; };
