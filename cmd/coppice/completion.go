@@ -52,6 +52,10 @@ func (a *app) complete(c *cobra.Command) {
 			}
 			return a.names(), cobra.ShellCompDirectiveDefault
 		}
+	case strings.HasPrefix(arguments, "[FILE…]"):
+		c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+		}
 	case strings.HasPrefix(arguments, "[PLUGIN[.ACTION]]"):
 		c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			return a.actionNames(args), cobra.ShellCompDirectiveNoFileComp

@@ -136,8 +136,10 @@ func (a *app) findCalled(from *playbook.Playbook, name string) (playbook.Called,
 	switch {
 	case err == nil:
 		return playbook.Called{File: text.file, Data: text.data}, nil
-	case playbook.IsPath(name) || !errors.As(err, &failure) || failure.advice == "":
+	case !errors.As(err, &failure):
 		return playbook.Called{}, err
+	case playbook.IsPath(name) || failure.advice == "":
+		return playbook.Called{}, &playbook.NotFoundError{Message: failure.err.Error(), Suggestion: failure.advice}
 	}
 	names := a.names()
 	return playbook.Called{}, &playbook.NotFoundError{Message: failure.err.Error(), Allowed: names, Suggestion: diagnostic.DidYouMean(name, names)}

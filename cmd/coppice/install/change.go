@@ -53,9 +53,8 @@ func (c Change) Diff() string {
 		is = body(c.File)
 	}
 	var b strings.Builder
-	if text := diff.Diff(before, []byte(was), after, []byte(is)); text != nil {
-		_, rest, _ := strings.Cut(string(text), "\n") // the line that names both
-		b.WriteString(rest)
+	if text := Unified(before, was, after, is); text != "" {
+		b.WriteString(text)
 	} else {
 		fmt.Fprintf(&b, "--- %s\n+++ %s\n", before, after)
 	}
@@ -91,3 +90,9 @@ func printable(text string) string {
 
 // permissions are what counts of a mode.
 func permissions(m fs.FileMode) fs.FileMode { return m & (fs.ModePerm | fs.ModeType) }
+
+// Unified tells how one text became another, as diff -u does; "" where they are the same. before and after are what they are called.
+func Unified(before, was, after, is string) string {
+	_, rest, _ := strings.Cut(string(diff.Diff(before, []byte(was), after, []byte(is))), "\n") // the first line names both
+	return rest
+}

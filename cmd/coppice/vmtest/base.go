@@ -21,10 +21,11 @@ var buildScript string
 const (
 	// kernelPackage has btrfs and virtio, and is less than half of the generic one.
 	kernelPackage = "linux-image-cloud-amd64"
-	// rootPackages are what is in the machine beside the essential ones. usr-is-merged keeps usrmerge out, which needs all of perl.
-	rootPackages = "systemd,systemd-sysv,dbus,udev,kmod,btrfs-progs,usr-is-merged"
+	// rootPackages are what is in the machine beside the essential ones: with what builds an initrd, of either kind. usr-is-merged keeps
+	// usrmerge out, which needs all of perl.
+	rootPackages = "systemd,systemd-sysv,dbus,udev,kmod,btrfs-progs,usr-is-merged,dracut-core,initramfs-tools-core,busybox,cpio,zstd"
+	diskSize     = 3 << 30 // sparse
 	// initrdModules are loaded before the root is mounted.
-	diskSize      = 3 << 30 // sparse
 	initrdModules = "btrfs virtio_pci virtio_blk virtio_console crc32c_intel"
 )
 
@@ -34,6 +35,7 @@ type Base struct {
 	Release string // of the kernel, as in /lib/modules
 	Modules string // folder: those that the initrd loads, by name in that order
 	Disk    string // raw image
+	Tree    string // what is in the disk's subvolume root, as a tar file
 }
 
 // cacheDir holds the bases, one folder each, named by what it was made from.
@@ -64,14 +66,11 @@ func getBase() (Base, error) {
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return Base{}, err
 	}
-	lock, err := os.OpenFile(filepath.Join(cache, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := lockCache(cache)
 	if err != nil {
 		return Base{}, err
 	}
 	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return Base{}, err
-	}
 	release, _ := os.ReadFile("/etc/os-release")
 	key := sha256.Sum256([]byte(strings.Join([]string{buildScript, kernelPackage, rootPackages, initrdModules, string(release)}, "\x00")))
 	dir := filepath.Join(cache, fmt.Sprintf("base-%x", key[:6]))
@@ -85,7 +84,21 @@ func getBase() (Base, error) {
 	}
 	version, err := os.ReadFile(filepath.Join(dir, "kernel"))
 	return Base{Kernel: filepath.Join(dir, "vmlinuz"), Release: strings.TrimSpace(string(version)),
-		Modules: filepath.Join(dir, "modules"), Disk: filepath.Join(dir, "disk.img")}, err
+		Modules: filepath.Join(dir, "modules"), Disk: filepath.Join(dir, "disk.img"),
+		Tree: filepath.Join(dir, "root.tar")}, err
+}
+
+// lockCache waits until nobody else builds anything. Closing the file lets go of the lock.
+func lockCache(cache string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(cache, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return lock, nil
 }
 
 // build builds a base beside its place, and moves it there when it is whole.

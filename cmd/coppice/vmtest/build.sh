@@ -1,6 +1,7 @@
 # Builds what a virtual machine starts from, in a mount namespace of its own: build.sh OUT DISK KERNEL PACKAGES MODULES.
 # OUT is an empty folder. It then holds vmlinuz, kernel (its version) and modules/ (those of MODULES and what they need, by name in
-# the order of loading). Debian goes into subvolume root of the btrfs that is mounted at DISK. All else vanishes with the namespace.
+# the order of loading), and root.tar. Debian goes into subvolume root of the btrfs that is mounted at DISK, and into that file. All else
+# vanishes with the namespace.
 set -eu
 out=$1 disk=$2 kernel=$3 packages=$4 modules=$5
 mount --make-rprivate /
@@ -45,6 +46,8 @@ echo '127.0.0.1 localhost machine' >tree/etc/hosts
 echo 0123456789abcdef0123456789abcdef >tree/etc/machine-id # the journal's folder is the same in each boot
 mkdir -p tree/etc/systemd/journald.conf.d
 printf '[Journal]\nStorage=persistent\nSyncIntervalSec=1s\nRateLimitIntervalSec=0\n' >tree/etc/systemd/journald.conf.d/test.conf
+mkdir -p tree/etc/systemd/system.conf.d
+printf '[Manager]\nDefaultTimeoutStartSec=10min\nDefaultDeviceTimeoutSec=10min\n' >tree/etc/systemd/system.conf.d/test.conf # a slow machine is none that fails
 ln -sf /usr/lib/systemd/system/multi-user.target tree/etc/systemd/system/default.target
 # None of these is under test, and each takes time that emulation makes long.
 for unit in getty@tty1.service serial-getty@ttyS0.service systemd-hwdb-update.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
@@ -53,12 +56,13 @@ for unit in getty@tty1.service serial-getty@ttyS0.service systemd-hwdb-update.se
 	dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount \
 	kmod-static-nodes.service modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service \
 	modprobe@loop.service systemd-sysusers.service systemd-pstore.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount \
-	systemd-modules-load.service systemd-ask-password-wall.path systemd-ask-password-console.path; do
+	systemd-modules-load.service systemd-ask-password-wall.path systemd-ask-password-console.path dracut-shutdown.service; do
 	ln -sf /dev/null "tree/etc/systemd/system/$unit"
 done
 
 btrfs -q subvolume create "$disk/root"
 cp -a tree/. "$disk/root/"
+tar -C tree --numeric-owner -cf "$out/root.tar" .
 cd /
 umount "$out/work"
 rmdir "$out/work"

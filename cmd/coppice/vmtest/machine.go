@@ -26,9 +26,14 @@ type Options struct {
 	Disk    string            // its first disk, which has the root: see NewDisk
 	Disks   []string          // raw images of more: /dev/vdb, …; written to
 	Payload map[string]string // name → file of the host's
-	Initrd  string            // file; "": the test's own, which mounts subvolume root of the first disk
+	Initrd  string            // file, see Overlay; "": the test's own, which mounts the root and brings the payload
+	Root    string            // parameters of the kernel that say where the root is; "": subvolume root of the first disk
 	Append  string            // more words for the kernel's command line
-	Memory  int               // MiB; 0: 512
+	// Hold makes an initrd of Kind Systemd wait for Machine.Go before it has found any disk; Stay for Machine.On before it mounts the root.
+	Hold, Stay bool
+	Memory     int // MiB; 0: 512
+	// StopOnError makes the machine stand still when a disk fails, as if time had stopped, see Stopped. Else it is told.
+	StopOnError bool
 }
 
 // Machine is a running machine. Run, Must and Console may be called concurrently.
@@ -44,6 +49,7 @@ type Machine struct {
 	next    int64
 	waiting map[int64]chan wire.Answer
 	greeted chan string
+	where   string // of the last greeting, of those that were awaited
 }
 
 // NewDisk makes a disk that is as the base's, and is gone with the test.
@@ -61,13 +67,19 @@ func NewDisk(t T, b Base) string {
 func Start(t T, o Options) *Machine {
 	t.Helper()
 	m := Boot(t, o)
+	m.Up()
+	return m
+}
+
+// Up waits until systemd has started all it starts.
+func (m *Machine) Up() {
+	m.t.Helper()
 	m.Await("root")
 	// The agent is there before the file systems are mounted.
 	if out, code := m.Run("systemctl", "is-system-running", "--wait"); strings.TrimSpace(out) != "running" || code != 0 {
 		units, _ := m.Run("systemctl", "--failed", "--no-legend", "--plain")
-		t.Fatalf("the machine is %s\n%s", strings.TrimSpace(out), units)
+		m.t.Fatalf("the machine is %s\n%s", strings.TrimSpace(out), units)
 	}
-	return m
 }
 
 // Boot starts a machine, and waits for nothing.
@@ -81,12 +93,21 @@ func start(t T, o Options, more ...string) *Machine {
 	Need(t)
 	if o.Initrd == "" {
 		o.Initrd = filepath.Join(t.TempDir(), "initrd")
-		if err := writeInitrd(o.Initrd, o.Base, Build(t, "github.com/hbohlen/coppice/cmd/coppice/vmtest/agent"), o.Payload); err != nil {
+		if err := writeInitrd(o.Initrd, o.Base, Build(t, agentPackage), o.Payload); err != nil {
 			t.Fatalf("cannot write an initrd: %v", err)
 		}
 	}
 	if o.Memory == 0 {
 		o.Memory = 512
+	}
+	if o.Hold { // the driver of disks is loaded when somebody asks for it by its name
+		o.Append += " " + wire.Hold + " modprobe.blacklist=virtio_blk"
+	}
+	if o.Stay {
+		o.Append += " " + wire.Stay
+	}
+	if o.Root == "" {
+		o.Root = "root=/dev/vda rootfstype=btrfs rootflags=subvol=root"
 	}
 	dir, err := os.MkdirTemp("", "coppice-vm-") // the path of a socket is short
 	if err != nil {
@@ -100,13 +121,17 @@ func start(t T, o Options, more ...string) *Machine {
 		"-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,path=" + dir + "/agent,server=on,wait=off", "-device", "virtserialport,chardev=agent,name=" + wire.Port,
 		"-kernel", o.Base.Kernel, "-initrd", o.Initrd,
-		"-append", strings.TrimSpace("console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 root=/dev/vda rootfstype=btrfs rootflags=subvol=root rw " + o.Append)}
+		"-append", strings.TrimSpace("console=ttyS0 " + map[bool]string{false: "quiet", true: "systemd.show_status=1"}[debug] + " panic=-1 mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
+	onError := "report"
+	if o.StopOnError {
+		onError = "stop"
+	}
 	for i, disk := range append([]string{o.Disk}, o.Disks...) {
 		format := "raw"
 		if strings.HasSuffix(disk, ".qcow2") {
 			format = "qcow2"
 		}
-		args = append(args, "-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=%s,cache=writeback,discard=unmap", i, disk, format),
+		args = append(args, "-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=%s,cache=writeback,discard=unmap,rerror=%s,werror=%s", i, disk, format, onError, onError),
 			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=disk%d", i, i))
 	}
 	c := exec.Command("qemu-system-x86_64", append(args, more...)...)
@@ -138,10 +163,16 @@ func start(t T, o Options, more ...string) *Machine {
 	return m
 }
 
+// debug shows what machines write to their consoles at once, and more of it.
+var debug = os.Getenv("COPPICE_VM_DEBUG") != ""
+
 // console takes what the machine writes to its first serial port, and qemu to its streams.
 type console Machine
 
 func (c *console) Write(p []byte) (int, error) {
+	if debug {
+		_, _ = os.Stderr.Write(p)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.console.Write(p)
@@ -169,15 +200,12 @@ func (m *Machine) AwaitConsole(pattern *regexp.Regexp) {
 	}
 }
 
-// Await waits until the agent says that it is where: "initrd" or "root".
+// Await waits until the agent says that it is where: "initrd" or "root". It may be called again.
 func (m *Machine) Await(where string) {
 	m.t.Helper()
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(patience); m.where != where; {
 		select {
-		case at := <-m.greeted:
-			if at == where {
-				return
-			}
+		case m.where = <-m.greeted:
 		case <-m.exited:
 			m.t.Fatalf("the machine has ended before its agent was in the %s", where)
 		case <-deadline:

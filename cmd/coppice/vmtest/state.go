@@ -1,6 +1,8 @@
 package vmtest
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -65,6 +67,47 @@ func Restore(t T, o Options, file string) *Machine {
 			t.Fatalf("the restored machine's agent does not answer")
 		}
 	}
+}
+
+// AwaitHold waits until the machine waits in its initrd, see Options, and has done all else.
+func (m *Machine) AwaitHold() {
+	m.t.Helper()
+	m.Await("initrd")
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		if _, code := m.Run("systemctl", "-q", "is-active", "basic.target"); code == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatalf("the initrd is not done after %v", patience)
+		}
+	}
+	m.Must("udevadm", "settle", "--timeout=600")
+}
+
+// Go lets a machine go on that waits in its initrd, see Options, as one that was just switched on: even if another
+// was restored from the same state before.
+func (m *Machine) Go() {
+	m.t.Helper()
+	var random [80]byte
+	_, _ = rand.Read(random[:]) // never fails
+	id := random[64:]
+	boot := fmt.Sprintf("%x-%x-4%03x-%x-%x", id[:4], id[4:6], (int(id[6])<<8|int(id[7]))&0xfff, 0x8000|(int(id[8])<<8|int(id[9]))&0x3fff, id[10:])
+	m.Must("/"+wire.Payload+"/agent", "fresh", boot, hex.EncodeToString(random[:64]), fmt.Sprint(time.Now().Unix()))
+}
+
+// Stays reports whether the machine waits in its initrd with the root not yet mounted, see Options.
+func (m *Machine) Stays() bool { return strings.Contains(m.Console(), wire.Awaits+wire.On) }
+
+// On lets a machine go on that waits in its initrd with the root not yet mounted, see Options.
+func (m *Machine) On() {
+	m.t.Helper()
+	m.Must("touch", wire.On)
+}
+
+// Stopped reports whether the machine stands still because a disk has failed.
+func (m *Machine) Stopped() bool {
+	state, err := m.qmp(`{"execute":"query-status"}`)
+	return err == nil && strings.Contains(state, "io-error")
 }
 
 func quoted(text string) string {

@@ -58,10 +58,14 @@ func applyRollback(ctx context.Context, m machine, c *sdk.Call, in RollbackInput
 		out.UUID = idOf(s.root().Now)
 		return out, nil
 	}
-	if same, err := d.same(private.Decision); err != nil || !same {
+	var planned decision
+	if err := json.Unmarshal(private.Decision, &planned); err != nil {
+		return out, err
+	}
+	if same, err := d.same(planned); err != nil || !same {
 		return out, errors.Join(err, volume.Drifted("the filesystem is not as it was when this was planned"))
 	}
-	r := &rollback{c: c, f: f, now: now, d: d, scene: s}
+	r := &rollback{c: c, f: f, now: now, d: d, scene: s, noted: planned.notes() != ""}
 	if err := r.run(ctx); err != nil {
 		return out, volume.Explain("", err)
 	}
@@ -73,13 +77,9 @@ func applyRollback(ctx context.Context, m machine, c *sdk.Call, in RollbackInput
 
 // same reports whether a decision is the planned one, but for what changes by itself: a mount that replays a log gives subvolumes
 // new transactions.
-func (d decision) same(planned json.RawMessage) (bool, error) {
-	var p decision
-	if err := json.Unmarshal(planned, &p); err != nil {
-		return false, err
-	}
+func (d decision) same(planned decision) (bool, error) {
 	a, errA := json.Marshal(d.essence())
-	b, errB := json.Marshal(p.essence())
+	b, errB := json.Marshal(planned.essence())
 	return string(a) == string(b), errors.Join(errA, errB)
 }
 
@@ -106,6 +106,7 @@ type rollback struct {
 	scene   scene
 	root    kernel.UUID // of the new root
 	changes int         // how many of the plan are made
+	noted   bool        // the only change of the plan is what is written down
 }
 
 // run goes from point to point, each of which is on disk before the next.
@@ -145,6 +146,9 @@ func (r *rollback) run(ctx context.Context) error {
 		if err := volume.SyncFolder(r.f, folder); err != nil {
 			return err
 		}
+	}
+	if r.noted {
+		r.c.Done(0)
 	}
 	cut("consumed")
 	return nil

@@ -89,6 +89,11 @@ func TestGuards(t *testing.T) {
 	} {
 		r.sh("mkdir -p .coppice/boot; echo 1 >.coppice/version")
 		set()
+		asked := r.there(skipPath)
+		// Nobody applies a plan without a change.
+		if p := r.Plan(r.request("rollback", nil)); (len(p.Changes) > 0) != asked {
+			t.Errorf("%s", rig.Show(p))
+		}
 		if out := r.rollback(2, nil); out.Result != skipped || out.Why == "" {
 			t.Errorf("%s", rig.Show(out))
 		}

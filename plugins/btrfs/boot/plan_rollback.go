@@ -59,7 +59,7 @@ func planRollback(ctx context.Context, m machine, c *sdk.Call, in RollbackInput)
 	if err := faults(trips); err != nil {
 		return rollbackPlan{}, err
 	}
-	return planDecision(s, d, c)
+	return planDecision(s, d, c, now.Boot)
 }
 
 // skipPlan is the plan of leaving everything as it is, when the filesystem was not even opened.
@@ -74,7 +74,7 @@ func skipPlan(root, why string) rollbackPlan {
 }
 
 // planDecision puts a decision into the words of a plan.
-func planDecision(s scene, d decision, c *sdk.Call) (rollbackPlan, error) {
+func planDecision(s scene, d decision, c *sdk.Call, boot string) (rollbackPlan, error) {
 	encoded, err := json.Marshal(d)
 	if err != nil {
 		return rollbackPlan{}, err
@@ -130,6 +130,9 @@ func planDecision(s scene, d decision, c *sdk.Call) (rollbackPlan, error) {
 		}
 	}
 	planned.Facts = facts
+	if words := d.notes(); words != "" { // else nobody would apply it: the request would stay, and the boot not be counted
+		planned.Changes = append(planned.Changes, sdk.Change{Kind: sdk.Update, Resource: sdk.Resource{Type: recordType, Scope: s.UUID, Name: "boot " + boot[:minBoot]}, Summary: words})
+	}
 	switch d.Result {
 	case skipped:
 		planned.Summary = "the root stays as it is"
@@ -143,6 +146,21 @@ func planDecision(s scene, d decision, c *sdk.Call) (rollbackPlan, error) {
 			"a copy of the last confirmed root comes back: %s", d.Why))
 	}
 	return planned, nil
+}
+
+// notes says what is written down where nothing is exchanged; "": nothing is.
+func (d decision) notes() string {
+	switch {
+	case d.Intent != nil:
+		return ""
+	case d.Result == reused:
+		return "noted: its root is as clean as it was made"
+	case len(d.Consumed) > 0:
+		return "noted, and what was asked for is done"
+	case len(d.Recovered) > 0:
+		return "noted what a rollback that was cut off has left"
+	}
+	return ""
 }
 
 // newWords says what a new one is.

@@ -97,6 +97,11 @@ func (r *testRig) read(path string) string {
 	return string(data)
 }
 
+func (r *testRig) there(path string) bool {
+	_, err := os.Lstat(r.FS.Path(path))
+	return err == nil
+}
+
 // marks finds the content of the file "mark" in the root and in all archives.
 func (r *testRig) marks() []string {
 	r.T.Helper()

@@ -26,7 +26,7 @@ func rollbackAction(m machine) sdk.Action {
 			"is read-only or full; when the blank could not start the machine; when keys and ids of the machine would go that nobody has acknowledged; and when what an " +
 			"unfinished rollback has left was changed by somebody else.",
 		Converges: true,
-		Touches:   []string{volume.ResourceType},
+		Touches:   []string{volume.ResourceType, recordType},
 	}, sdk.Writer[RollbackInput, RollbackOutput, rollbackPrivate]{
 		// No lock of the runner's: to find out its name, the filesystem would have to be mounted before the guards have been asked.
 		// Apply takes the lock on names.

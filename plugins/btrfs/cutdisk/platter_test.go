@@ -243,6 +243,12 @@ func TestTornTape(t *testing.T) {
 		if !bytes.Equal(content(t, p, 1), after[read.Len()][1]) {
 			t.Errorf("a tape of %d bytes makes a state that never was", cut)
 		}
+		if size := read.Size(read.Len()); size > int64(cut) {
+			t.Errorf("the whole records of %d bytes have %d", cut, size)
+		}
+	}
+	if read, _ := platter(t, tape, base); read.Size(read.Len()) != int64(len(whole)) || read.Size(0) != 0 {
+		t.Errorf("a tape of %d bytes has %d", len(whole), read.Size(read.Len()))
 	}
 	bad := bytes.Clone(whole)
 	bad[0] = 77

@@ -117,6 +117,16 @@ func (r record) check() error {
 // Len is how many records there are: the last boundary.
 func (t *Tape) Len() int { return len(t.records) }
 
+// Size is how many bytes of the tape the records before a boundary take: a limit by which another Recorder ends there, if all goes
+// the same way.
+func (t *Tape) Size(boundary int) int64 {
+	if boundary == 0 {
+		return 0
+	}
+	r := t.records[boundary-1]
+	return r.data + r.stored()
+}
+
 // payload reads the data of a write or the text of a mark.
 func (t *Tape) payload(r record) ([]byte, error) {
 	data := make([]byte, r.stored())

@@ -16,6 +16,7 @@ import (
 // unitText starts the agent in the system that was booted, as early as there are services.
 const unitText = `[Unit]
 DefaultDependencies=no
+ConditionPathExists=!/etc/initrd-release
 Conflicts=shutdown.target
 Before=shutdown.target
 
@@ -26,6 +27,28 @@ Restart=always
 RestartSec=100ms
 TimeoutStopSec=2s
 `
+
+// stage brings the payload of an initrd, and the agent's unit, to where the system that is booted from it has them.
+func stage() error {
+	const units, name = "/run/systemd/system/", "coppice-test-agent.service"
+	if err := os.MkdirAll("/run/"+wire.Payload, 0o755); err != nil {
+		return err
+	}
+	// Of its own: from what is in /run itself some initrds let nothing be executed.
+	if err := unix.Mount("tmpfs", "/run/"+wire.Payload, "tmpfs", 0, "mode=755"); err != nil {
+		return err
+	}
+	if err := os.CopyFS("/run/"+wire.Payload, os.DirFS("/"+wire.Payload)); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(units+"sysinit.target.wants", 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(units+name, []byte(unitText), 0o644); err != nil {
+		return err
+	}
+	return os.Symlink("../"+name, units+"sysinit.target.wants/"+name)
+}
 
 // boot brings up the root that the kernel's command line names, root=DEVICE rootflags=OPTIONS, and becomes its init.
 func boot() {
@@ -69,11 +92,7 @@ func boot() {
 		}
 	}
 	must("mount "+words["root"], err)
-	must("bring the payload", os.CopyFS("/run/"+wire.Payload, os.DirFS("/"+wire.Payload)))
-	const units = "/run/systemd/system/"
-	must("make "+units, os.MkdirAll(units+"sysinit.target.wants", 0o755))
-	must("write a unit", os.WriteFile(units+"coppice-test-agent.service", []byte(unitText), 0o644))
-	must("link a unit", os.Symlink("../coppice-test-agent.service", units+"sysinit.target.wants/coppice-test-agent.service"))
+	must("bring the payload", stage())
 	for _, dir := range []string{"/proc", "/sys", "/dev", "/run"} {
 		must("move "+dir, unix.Mount(dir, "/sysroot"+dir, "", unix.MS_MOVE, ""))
 	}

@@ -1,7 +1,8 @@
 // The agent runs in a virtual machine of a test. It does what the test asks for over a serial port.
 //
 // As process 1 it is the init of the test's own initrd: it loads modules, mounts the root and hands over to systemd, in whose
-// /run it has left a unit that starts it again. It is linked into no product.
+// /run it has left a unit that starts it again. In a real initrd it is started by that, with a word that says what for. It is linked
+// into no product.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,13 @@ import (
 func main() {
 	if os.Getpid() == 1 {
 		boot()
+	}
+	if len(os.Args) > 1 {
+		if err := inInitrd(os.Args[1], os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "agent:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	where := "root"
 	if _, err := os.Stat("/etc/initrd-release"); err == nil {

@@ -22,3 +22,12 @@ type Answer struct {
 	Output []byte `json:"output,omitempty"`
 	Failed string `json:"failed,omitempty"` // why there is no exit code
 }
+
+// Words on the kernel's command line, for the agent's units in an initrd with systemd, and what they wait for.
+const (
+	Hold = "coppice.test.hold"
+	Stay = "coppice.test.stay"
+	On   = "/run/coppice-test-on"
+	// Awaits is what they say on the console then, before the path.
+	Awaits = "coppice-test waits for "
+)
