@@ -98,3 +98,32 @@ func TestPythonPlugin(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestRsyncPlugin builds the plugin around rsync, and mirrors a folder with it.
+func TestRsyncPlugin(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	if _, err := exec.LookPath("rsync"); err != nil {
+		need.Missing(t, "rsync", "needs rsync")
+	}
+	repo, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	c := exec.Command("bash", "-euxo", "pipefail", "-c", `
+		mkdir plugins source target
+		go build -C "$REPO" -buildvcs=false -o "$PWD/plugins/coppice-plugin-rsync" ./docs/plugins/rsync
+		echo orders > source/orders.db
+		echo old > target/old.db
+		export COPPICE_PLUGIN_DIR="$PWD/plugins"
+		playbook="$REPO/docs/plugins/rsync/playbook.yaml"
+		coppice plan "$playbook" -i source="$PWD/source" -i target="$PWD/target" | grep -- '- .*/target/old.db'
+		coppice run "$playbook" -i source="$PWD/source" -i target="$PWD/target"
+		diff -r source target
+		coppice run "$playbook" -i source="$PWD/source" -i target="$PWD/target" 2>&1 | grep 'succeeded: nothing changed'`)
+	c.Dir, c.Env = dir, append(commands(t, dir), "REPO="+repo)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
