@@ -42,6 +42,7 @@ const manualExits = `Codes from 64 on are those of sysexits.h.
   1    a step failed
   2    plan --detailed-exitcode: there are changes
   3    the machine has drifted from a saved plan
+  4    status, doctor: something needs attention
   64   the command line is wrong
   65   the playbook or its inputs are invalid
   69   a plugin is missing, refused or incompatible

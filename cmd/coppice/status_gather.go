@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hbohlen/coppice/cmd/coppice/install/unitfile"
@@ -69,14 +70,14 @@ func (a *app) gather(s *session, filesystem string, now time.Time) (health, erro
 }
 
 // runs finds the command of a service that runs a playbook.
-var runs = regexp.MustCompile(`(?m)^ExecStart=\S*coppice"? run ([a-z][a-z0-9-]*) `)
+var runs = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^ExecStart=\S*coppice"? run ([a-z][a-z0-9-]*) `) })
 
 // unitPlaybooks are the playbooks that a service runs, whoever has written it: install, or NixOS.
 func unitPlaybooks() []string {
 	files, _ := filepath.Glob(filepath.Join(unitfile.Folder, "coppice-*.service")) // the pattern is right
 	var all []string
 	for _, file := range files {
-		if found := runs.FindStringSubmatch(readUnit(filepath.Base(file))); found != nil && filepath.Base(file) == serviceOf(found[1]) {
+		if found := runs().FindStringSubmatch(readUnit(filepath.Base(file))); found != nil && filepath.Base(file) == serviceOf(found[1]) {
 			all = append(all, found[1])
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/hbohlen/coppice/cmd/coppice/install"
 )
@@ -108,15 +109,17 @@ type Options struct {
 var templates embed.FS
 
 // plain is what can stand in a unit and in a shell script as it is.
-var plain = regexp.MustCompile(`^/[A-Za-z0-9._+/-]+$`)
+var plain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^/[A-Za-z0-9._+/-]+$`) })
 
 // timeSpan is enough of systemd.time(7).
-var timeSpan = regexp.MustCompile(`^[0-9]+ ?(s|sec|m|min|h|hours?|)( [0-9]+ ?(s|sec|m|min|h|hours?|))*$`)
+var timeSpan = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9]+ ?(s|sec|m|min|h|hours?|)( [0-9]+ ?(s|sec|m|min|h|hours?|))*$`)
+})
 
 // Files are all files, in an order that is always the same.
 func Files(o Options) ([]install.File, error) {
 	for what, p := range map[string]string{"the path of coppice": o.Program, "the folder of its configuration": o.Configs} {
-		if !plain.MatchString(p) || path.Clean(p) != p {
+		if !plain().MatchString(p) || path.Clean(p) != p {
 			return nil, fmt.Errorf("%s is %q, which can't stand in units and scripts: it is not absolute, or has more in it than letters, digits and ._+-", what, p)
 		}
 	}
@@ -144,7 +147,7 @@ func Files(o Options) ([]install.File, error) {
 		return nil, fmt.Errorf("%q makes no initrds that coppice knows", o.Initrd)
 	}
 	if o.ConfirmAfter != "" {
-		if !timeSpan.MatchString(o.ConfirmAfter) {
+		if !timeSpan().MatchString(o.ConfirmAfter) {
 			return nil, fmt.Errorf("%q is no time such as 3min", o.ConfirmAfter)
 		}
 		f.add(units+ConfirmService, 0o644, "confirm.service")

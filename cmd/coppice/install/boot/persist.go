@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hbohlen/coppice/cmd/coppice/install"
 )
@@ -18,7 +19,7 @@ type Persist struct {
 }
 
 // mountable is what can stand in a unit as it is, in every setting that has paths.
-var mountable = regexp.MustCompile(`^/[A-Za-z0-9._+@:/-]*$`)
+var mountable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^/[A-Za-z0-9._+@:/-]*$`) })
 
 // Source is where a path really lies.
 func (p Persist) Source(kept string) string { return path.Join(p.On, kept) }
@@ -27,7 +28,7 @@ func (p Persist) Source(kept string) string { return path.Join(p.On, kept) }
 func (p Persist) check() error {
 	for _, at := range append([]string{p.On}, p.Paths...) {
 		switch {
-		case !mountable.MatchString(at) || path.Clean(at) != at:
+		case !mountable().MatchString(at) || path.Clean(at) != at:
 			return fmt.Errorf("%q is no plain absolute path of letters, digits and ._+-@: alone", at)
 		case at == "/":
 			return fmt.Errorf("%q can't be kept: it is the root itself", at)
