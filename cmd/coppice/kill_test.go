@@ -23,6 +23,7 @@ import (
 	"github.com/hbohlen/coppice/runner/journal"
 	"github.com/hbohlen/coppice/sdk"
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 const killedPlaybook = `version: 1
@@ -83,7 +84,7 @@ func TestKillTheRunner(t *testing.T) {
 			t.Fatalf("killed at %+v", at)
 		}
 	}
-	t.Logf("%d kills, %d of them in a run with a record, %d gone on with", kills, dead, resumed)
+	tally.Add(t, "%d kills, %d of them in a run with a record, %d gone on with", kills, dead, resumed)
 }
 
 // What a plugin has started goes with the runner, whatever it has done to stay.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 // TestPropertyPlanIsRun: on real filesystems in random states, with random playbooks, what
@@ -27,7 +28,7 @@ func TestPropertyPlanIsRun(t *testing.T) {
 	scenes := number("COPPICE_TEST_SCENES", 10)
 	seed := number("COPPICE_TEST_SEED", int(time.Now().UnixNano()%1_000_000))
 	t.Logf("COPPICE_TEST_SEED=%d", seed)
-	var all tally
+	var all covered
 	for i := range scenes {
 		t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
 			s := newScene(t, rand.New(rand.NewPCG(uint64(seed+i), 0)))
@@ -41,12 +42,12 @@ func TestPropertyPlanIsRun(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d playbooks, %d of them applied from a saved plan; the plan was sure of %d of %d steps (%.0f %%), and of %d of %d changes that were made (%.0f %%)",
+	tally.Add(t, "%d playbooks, %d of them applied from a saved plan; the plan was sure of %d of %d steps (%.0f %%), and of %d of %d changes that were made (%.0f %%)",
 		all.playbooks, all.saved, all.sure, all.steps, 100*float64(all.sure)/float64(max(all.steps, 1)),
 		all.known, all.made, 100*float64(all.known)/float64(max(all.made, 1)))
 }
 
-type tally struct{ playbooks, saved, sure, steps, known, made int }
+type covered struct{ playbooks, saved, sure, steps, known, made int }
 
 // stepOf is what is read of a step, in a plan and in the events of a run.
 type stepOf struct {
@@ -92,7 +93,7 @@ func told(status string, changes []sdk.Change, instant time.Time, started map[st
 }
 
 // hold writes a playbook, plans it, runs it, and compares.
-func (s *scene) hold(all *tally) {
+func (s *scene) hold(all *covered) {
 	t := s.t
 	t.Helper()
 	w := &playbookWriter{scene: s, managed: s.managed()}

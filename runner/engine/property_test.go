@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 // writer makes random playbooks for the shelf.
@@ -201,7 +202,7 @@ func TestPropertyPreviewIsRun(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d playbooks; the preview was sure of %d of %d steps (%.0f %%)", rounds, sure, all, 100*float64(sure)/float64(all))
+	tally.Add(t, "%d playbooks; the preview was sure of %d of %d steps (%.0f %%)", rounds, sure, all, 100*float64(sure)/float64(all))
 }
 
 func key(r StepResult) string {

@@ -20,6 +20,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/cutdisk"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 // cutter cuts the power of a machine whose initrd rolls its root back.
@@ -67,7 +68,7 @@ func TestCuts(t *testing.T) {
 			names = append(names, fmt.Sprintf("%s: %d", name, n))
 		}
 		slices.Sort(names)
-		t.Logf("seed %d; commits in between: %v; a rollback is %+v; %d cuts in %v, %d states:\n%s",
+		tally.Add(t, "seed %d; commits in between: %v; a rollback is %+v; %d cuts in %v, %d states:\n%s",
 			seed, c.sync, whole.Count(), cuts/2, time.Since(started).Round(time.Second), len(states), strings.Join(names, "\n"))
 	}
 	count(t, 1, 2*int(cuts)+2)

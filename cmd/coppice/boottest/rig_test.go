@@ -14,6 +14,7 @@ import (
 	install "github.com/hbohlen/coppice/cmd/coppice/install/boot"
 	"github.com/hbohlen/coppice/cmd/coppice/vmtest"
 	"github.com/hbohlen/coppice/plugins/btrfs/boot"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 // count tells who reads the log how many machines were switched on, and how many restored in their initrd.
 func count(t *testing.T, on, restored int) {
 	t.Helper()
-	t.Logf("%d boots from power on, and %d of a machine that was saved in its initrd, before it had found a disk", on, restored)
+	tally.Add(t, "%d boots from power on, and %d of a machine that was saved in its initrd, before it had found a disk", on, restored)
 }
 
 // buildOnce builds coppice.

@@ -14,6 +14,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/rig"
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 // The power goes between any two writes of a rollback, with all, some or none of what the disk had in its cache. Each time there
@@ -87,7 +88,7 @@ func replay(t *testing.T, most int, inputs rig.Inputs, before func(*testRig), fi
 		t.Fatal(err)
 	}
 	cuts := recorded.Cuts(cutdisk.Sample{Most: most, Subset: 10, Seed: 1})
-	t.Logf("%d of %d boundaries, and %d states in which a part of the cache was written", cuts.Chosen, cuts.Boundaries, cuts.Subsets)
+	tally.Add(t, "%d of %d boundaries, and %d states in which a part of the cache was written", cuts.Chosen, cuts.Boundaries, cuts.Subsets)
 	replaying, err := cutdisk.Replay(server(), tape, dir, base)
 	if err != nil {
 		t.Fatal(err)

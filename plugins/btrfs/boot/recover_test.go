@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 // Subvolumes of the tables.
@@ -116,5 +117,5 @@ func TestRecoverInvariants(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d combinations", n)
+	tally.Add(t, "%d combinations", n)
 }

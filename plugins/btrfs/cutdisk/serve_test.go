@@ -16,6 +16,7 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/cutdisk"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 // What is written to the served file, and what is read from it, is as in any file.
@@ -192,7 +193,7 @@ func TestPowerCuts(t *testing.T) {
 	if seen["synced"] == 0 || seen["one/file"] == len(cuts.List) {
 		t.Errorf("%v", seen)
 	}
-	t.Logf("%d states of %+v in %v: %v", len(cuts.List), read.Count(), time.Since(started), seen)
+	tally.Add(t, "%d states of %+v in %v: %v", len(cuts.List), read.Count(), time.Since(started), seen)
 }
 
 // Who waits for the disk of a server that dies gets an error, and does not wait for ever.

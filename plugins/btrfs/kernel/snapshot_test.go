@@ -10,6 +10,7 @@ import (
 
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 func TestSnapshot(t *testing.T) {
@@ -147,7 +148,7 @@ func TestSnapshotTogetherIsOneTransaction(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d groups in one transaction, %d misses", rounds, missed)
+	tally.Add(t, "%d groups in one transaction, %d misses", rounds, missed)
 	if left, err := os.ReadDir(loop.Path(".private")); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
