@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/schema"
 )
 
 func applyRun(ctx context.Context, c *sdk.Call, in RunInput, planned private) (Output, error) {
@@ -13,6 +14,13 @@ func applyRun(ctx context.Context, c *sdk.Call, in RunInput, planned private) (O
 	declared, err := in.declaration()
 	if err != nil {
 		return out, err
+	}
+	if done, what, err := already(ctx, c, in, declared); done || err != nil {
+		if err != nil {
+			return out, err
+		}
+		c.Summarize("nothing left to do")
+		return what, nil
 	}
 	name, file := in.Command[0], planned.Program
 	if file == "" {
@@ -49,4 +57,20 @@ func applyRun(ctx context.Context, c *sdk.Call, in RunInput, planned private) (O
 		return out, err
 	}
 	return Output{ExitCode: e.code, Declared: told}, nil
+}
+
+// already asks the commands that can tell whether what was planned has been done meanwhile: the same plan may be applied twice, after
+// an interruption. out are the outputs then.
+func already(ctx context.Context, c *sdk.Call, in RunInput, declared *schema.Schema) (done bool, out Output, err error) {
+	var now runPlan
+	if in.Check != nil {
+		if done, err = check(ctx, c, in, declared, &now); done || err != nil {
+			return done, now.Outputs, err
+		}
+	}
+	if in.Preview == nil {
+		return false, out, nil
+	}
+	err = preview(ctx, c, in, declared, &now)
+	return err == nil && len(now.Changes) == 0, now.Outputs, err
 }

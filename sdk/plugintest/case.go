@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/schema"
 )
 
 // trial is one case while it is tried.
@@ -37,6 +38,10 @@ func (k *kit) tryCase(ctx context.Context, c Case) {
 		t.find(theCase, "its inputs are not JSON: "+err.Error())
 		return
 	}
+	if t.info, err = withDeclared(t.info, t.inputs); err != nil {
+		t.find(theCase, err.Error())
+		return
+	}
 	t.diff = func(a, b *sdk.Plan) string { return difference(tree(a), tree(b), "", c.Varies) }
 	_, noise, lines := k.said.said()
 	switch plan, ok := t.planning(ctx); {
@@ -54,6 +59,31 @@ func (k *kit) tryCase(ctx context.Context, c Case) {
 	t.told.WriteString(after[len(noise):])
 	t.secrets()
 	t.leftovers(lines)
+}
+
+// withDeclared is an action with the outputs that its inputs declare, see schema.Declare.
+func withDeclared(info *sdk.Info, inputs []byte) (*sdk.Info, error) {
+	if info.Outputs == nil || info.Outputs.DeclaredBy == "" {
+		return info, nil
+	}
+	in, err := decode(inputs)
+	if err != nil {
+		return nil, err
+	}
+	given, _ := in.(map[string]any)
+	declaration, there := given[info.Outputs.DeclaredBy]
+	if !there {
+		return info, nil
+	}
+	declared, wrong := schema.Declare(declaration)
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("its input %s declares no outputs: %v", info.Outputs.DeclaredBy, wrong[0])
+	}
+	whole, all := *info, *info.Outputs
+	all.Properties = slices.Concat(all.Properties, declared.Properties)
+	all.Required = slices.Concat(all.Required, declared.Required)
+	whole.Outputs = &all
+	return &whole, nil
 }
 
 //go:noinline
