@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,7 +33,11 @@ type maintained struct {
 func (m maintained) night(at time.Time) (did []string, code int) {
 	m.t.Helper()
 	args := []string{"monthly-maintenance", "-i", "filesystem=" + m.fs.Mount, "-i", "balance_goal=0.3"}
+	before := m.low()
 	planned, code := m.plan(append([]string{"--at", at.Format(time.RFC3339), "-i", "balance_below=0.2"}, args...))
+	if balance := slices.Contains(planned, "balance"); balance != before && balance != m.low() {
+		m.t.Errorf("%s: a balance is planned: %v; little is unallocated: %v", at.Format(time.DateOnly), balance, before)
+	}
 	if len(planned) == 0 {
 		return nil, code
 	}
@@ -50,6 +55,24 @@ func (m maintained) night(at time.Time) (did []string, code int) {
 	}
 	m.date(at)
 	return did, code
+}
+
+// low reports whether less than a fifth is unallocated, by what btrfs itself says.
+func (m maintained) low() bool {
+	m.t.Helper()
+	out, err := exec.Command("btrfs", "filesystem", "usage", "-b", m.fs.Mount).Output()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	number := map[string]float64{}
+	for line := range strings.Lines(string(out)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		number[name], _ = strconv.ParseFloat(strings.TrimSpace(value), 64)
+	}
+	if number["Device size"] == 0 {
+		m.t.Fatalf("%s", out)
+	}
+	return number["Device unallocated"] < 0.2*number["Device size"]
 }
 
 // plan returns the steps that would change something.
@@ -131,7 +154,7 @@ func TestMaintenanceOfAYear(t *testing.T) {
 	// Long ago, so that the records of the virtual time lie in the past of the real one.
 	first := time.Now().UTC().Truncate(24*time.Hour).AddDate(-2, 0, 0).Add(150 * time.Minute)
 	const nights = 365
-	want := map[string][]int{"balance": {70}}
+	want := map[string][]int{}
 	for day := 0; day < nights; day += 30 {
 		want["scrub"] = append(want["scrub"], day)
 	}
@@ -176,6 +199,10 @@ func TestMaintenanceOfAYear(t *testing.T) {
 		if !slices.Equal(got[step], days) {
 			t.Errorf("%s on the nights %v, expected %v", step, got[step], days)
 		}
+	}
+	// Which chunks the kernel allocates in a year is its own affair, and how many it leaves behind.
+	if !slices.Contains(got["balance"], 70) {
+		t.Errorf("balance on the nights %v, and not on the one after nearly all was allocated", got["balance"])
 	}
 	// The errors are alarmed each night until somebody knows of them.
 	if !slices.Equal(failed, []int{100, 101, 102}) {
