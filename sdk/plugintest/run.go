@@ -2,6 +2,7 @@ package plugintest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -67,6 +68,10 @@ func Main(m interface{ Run() int }, make func() *sdk.Plugin) {
 
 // self is the command that starts this program again.
 func self() ([]string, error) {
+	if os.Getenv(protocol.Handshake.MagicCookieKey) == protocol.Handshake.MagicCookieValue {
+		// Started as the plugin it runs the tests, and would start itself without end.
+		return nil, errors.New("this test was started as a plugin: TestMain has to call plugintest.Main")
+	}
 	file, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program: %w", err)

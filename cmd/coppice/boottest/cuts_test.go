@@ -44,7 +44,7 @@ func TestCuts(t *testing.T) {
 		need.Missing(t, "btrfs", "there is no /dev/fuse")
 	}
 	base := vmtest.GetBase(t)
-	cuts, seed := number(t, "COPPICE_TEST_CUTS", 32), number(t, "COPPICE_TEST_SEED", uint64(time.Now().UnixNano())>>10)
+	cuts, seed := number(t, "COPPICE_TEST_CUTS", 12), number(t, "COPPICE_TEST_SEED", uint64(time.Now().UnixNano())>>10)
 	c := &cutter{t: t, dir: t.TempDir(), mount: t.TempDir(), state: filepath.Join(t.TempDir(), "state")}
 	c.base = c.image(base.Release)
 	c.o = vmtest.Options{Base: base, Disk: path(c.base), Root: root, StopOnError: true, Hold: true, Stay: true, Initrd: initrd(t, base, vmtest.Systemd)}

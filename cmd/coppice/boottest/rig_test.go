@@ -27,7 +27,7 @@ const (
 )
 
 // count tells who reads the log how many machines were switched on, and how many restored in their initrd.
-func count(t *testing.T, on, restored int) {
+func count(t testing.TB, on, restored int) {
 	t.Helper()
 	tally.Add(t, "%d boots from power on, and %d of a machine that was saved in its initrd, before it had found a disk", on, restored)
 }
@@ -45,7 +45,7 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 })
 
 // coppice is the program, a file of the host's.
-func coppice(t *testing.T) string {
+func coppice(t testing.TB) string {
 	t.Helper()
 	file, err := buildOnce()
 	if err != nil {
@@ -55,7 +55,7 @@ func coppice(t *testing.T) string {
 }
 
 // installed are the files that coppice installs for a generator of initrds, those for the image with coppice and its inputs.
-func installed(t *testing.T, g install.Generator) []vmtest.File {
+func installed(t testing.TB, g install.Generator) []vmtest.File {
 	t.Helper()
 	files, err := install.Files(install.Options{Initrd: g, Program: program, Configs: configs, Root: device, ConfirmAfter: "1h"})
 	if err != nil {
@@ -73,7 +73,7 @@ func installed(t *testing.T, g install.Generator) []vmtest.File {
 }
 
 // initrd is an initrd of the kind, with coppice in it as it is installed.
-func initrd(t *testing.T, b vmtest.Base, kind vmtest.Kind, more ...vmtest.File) string {
+func initrd(t testing.TB, b vmtest.Base, kind vmtest.Kind, more ...vmtest.File) string {
 	t.Helper()
 	if kind != vmtest.Systemd {
 		return vmtest.Overlay(t, vmtest.GetInitrd(t, b, kind, installed(t, install.Generator(kind))...), more...)
@@ -99,7 +99,7 @@ var prepared struct {
 }
 
 // newDisk makes a disk of a machine whose next boot will be rolled back for the first time.
-func newDisk(t *testing.T, b vmtest.Base) string {
+func newDisk(t testing.TB, b vmtest.Base) string {
 	t.Helper()
 	prepared.Lock()
 	defer prepared.Unlock()
@@ -110,7 +110,7 @@ func newDisk(t *testing.T, b vmtest.Base) string {
 }
 
 // layer makes a disk that is as another one, which is not written to any more.
-func layer(t *testing.T, below string) string {
+func layer(t testing.TB, below string) string {
 	t.Helper()
 	disk := filepath.Join(t.TempDir(), "disk.qcow2")
 	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-b", below, "-F", "qcow2", disk).CombinedOutput(); err != nil {
@@ -120,7 +120,7 @@ func layer(t *testing.T, below string) string {
 }
 
 // prepare does what an administrator does, on a machine that runs.
-func prepare(t *testing.T, b vmtest.Base) {
+func prepare(t testing.TB, b vmtest.Base) {
 	t.Helper()
 	disk := filepath.Join(work, "prepared.qcow2")
 	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-b", b.Disk, "-F", "raw", disk).CombinedOutput(); err != nil {
@@ -148,7 +148,7 @@ func prepare(t *testing.T, b vmtest.Base) {
 }
 
 // status is what coppice says about the boots.
-func status(t *testing.T, m *vmtest.Machine) boot.StatusOutput {
+func status(t testing.TB, m *vmtest.Machine) boot.StatusOutput {
 	t.Helper()
 	var document struct{ Boot boot.StatusOutput }
 	out := m.Must(program, "boot", "status", "--json")
@@ -159,7 +159,7 @@ func status(t *testing.T, m *vmtest.Machine) boot.StatusOutput {
 }
 
 // until runs a command in the machine until it succeeds.
-func until(t *testing.T, m *vmtest.Machine, argv ...string) string {
+func until(t testing.TB, m *vmtest.Machine, argv ...string) string {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		out, code := m.Run(argv...)
@@ -173,7 +173,7 @@ func until(t *testing.T, m *vmtest.Machine, argv ...string) string {
 }
 
 // arrive waits until the machine has mounted what it mounts.
-func arrive(t *testing.T, m *vmtest.Machine) {
+func arrive(t testing.TB, m *vmtest.Machine) {
 	t.Helper()
 	m.Await("root")
 	until(t, m, "systemctl", "-q", "is-active", "local-fs.target")
