@@ -127,7 +127,7 @@ func largeDisk(t testing.TB, b vmtest.Base) string {
 	sh("umount", at)
 	disk := filepath.Join(dir, "large.qcow2")
 	sh("qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", "raw", disk)
-	if err := loopfs.Forget(loop.Name()); err != nil {
+	if err := loopfs.Free(loop.Name()); err != nil {
 		t.Fatal(err)
 	}
 	return disk

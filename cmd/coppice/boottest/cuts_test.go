@@ -253,7 +253,7 @@ func (c *cutter) look(disk *os.File, options string, do func(dir string)) {
 		c.t.Fatalf("the disk can't be mounted: %v", err)
 	}
 	do(c.mount)
-	if err := errors.Join(unix.Unmount(c.mount, 0), loopfs.Forget(loop.Name())); err != nil {
+	if err := errors.Join(unix.Unmount(c.mount, 0), loopfs.Free(loop.Name())); err != nil {
 		c.t.Fatal(err)
 	}
 	if out, err := exec.Command("btrfs", "check", "--readonly", loop.Name()).CombinedOutput(); err != nil {

@@ -112,7 +112,7 @@ func (v *volume) mount() error { return unix.Mount(v.loop.Name(), v.dir, "btrfs"
 func (v *volume) unmount() {
 	v.t.Helper()
 	must(v.t, unix.Unmount(v.dir, 0))
-	must(v.t, loopfs.Forget(v.loop.Name()))
+	must(v.t, loopfs.Free(v.loop.Name()))
 	must(v.t, v.loop.Close())
 }
 

@@ -120,9 +120,9 @@ func Forget(device string) error {
 
 // Free waits until nobody has a device mounted, and makes the kernel forget what was on it. Where a mount is copied into
 // another namespace, or made without a place, it ends a moment after the processes that have it; until then the
-// filesystem writes. Waited for is a minute, then it is an error.
+// filesystem writes. Waited for are five minutes, then it is an error.
 func Free(device string) error {
-	const pause, patience = 10 * time.Millisecond, time.Minute
+	const pause, patience = 10 * time.Millisecond, 5 * time.Minute
 	for waited := time.Duration(0); ; waited += pause {
 		fd, err := unix.Open(device, unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC, 0)
 		if err == nil {
