@@ -179,6 +179,7 @@ var differing = []struct {
 	{regexp.MustCompile(`\b\d+\.\d\ds\b`), "DURATION"},
 	{regexp.MustCompile(`, \d+s$`), ", DURATION"},
 	{regexp.MustCompile(`"duration_ns":\s*\d+`), "DURATION"},
+	{regexp.MustCompile(`"seq":\d\d+`), `"seq":N`}, // an attempt more is an event more
 	{regexp.MustCompile(`\(\d+[dhms]( \d+[hms])*( old)?\)`), "(AGE)"},
 	{regexp.MustCompile(`\btransaction \(\d+\)(, at attempt \d+)?`), "transaction (N)"},
 	{regexp.MustCompile(`\b[\d.]+[KMG]?i?B free \(\d+ %\)`), "SIZE free"},
