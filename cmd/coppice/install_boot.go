@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,10 +13,6 @@ import (
 
 	"github.com/hbohlen/coppice/cmd/coppice/install"
 	"github.com/hbohlen/coppice/cmd/coppice/install/boot"
-	losses "github.com/hbohlen/coppice/plugins/btrfs/boot"
-	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
-	"github.com/hbohlen/coppice/runner/diagnostic"
-	"github.com/hbohlen/coppice/runner/report"
 )
 
 // persistInputs say what stays through boots. Their values can stand in /etc/coppice/inputs/boot-persist.yaml.
@@ -210,89 +204,6 @@ func texts(value any) []string {
 	return all
 }
 
-// initrd is what makes the machine's initrd.
-func (o *installingBoot) initrd() (boot.Generator, error) {
-	if o.generator != "" {
-		if !slices.Contains(boot.Generators, boot.Generator(o.generator)) {
-			return "", usage("--initrd %q is none of %s", o.generator, generators(boot.Generators))
-		}
-		return boot.Generator(o.generator), nil
-	}
-	there := func(paths ...string) bool {
-		return slices.ContainsFunc(paths, func(p string) bool { _, err := os.Stat(o.flags.at(p)); return err == nil })
-	}
-	var all, used []boot.Generator
-	for _, g := range boot.Generators {
-		if there(g.Programs()...) {
-			all = append(all, g)
-		}
-		if there(g.Programs()...) && there(g.Hooks()...) { // a new kernel gets its initrd from it
-			used = append(used, g)
-		}
-	}
-	if len(used) > 0 {
-		all = used
-	}
-	switch len(all) {
-	case 1:
-		return all[0], nil
-	case 0:
-		return "", exitError{code: exitFailed, err: errors.New("nothing that makes an initrd is here: neither " + strings.ReplaceAll(generators(boot.Generators), " or ", " nor ")),
-			advice: "name it, if it is somewhere else: --initrd"}
-	}
-	return "", exitError{code: exitUsage, err: errors.New("several programs could make the initrd: " + generators(all)), advice: "name the one that does: --initrd " + string(all[0])}
-}
-
-func generators(all []boot.Generator) string {
-	words := make([]string, len(all))
-	for i, g := range all {
-		words[i] = string(g)
-	}
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
-}
-
-// rootDevice is what the machine mounts as its root, by its kernel's command line; else by the input; "": nobody knows here.
-func (o *installingBoot) rootDevice(inputs map[string]any) string {
-	if o.flags.live() {
-		data, err := os.ReadFile("/proc/cmdline")
-		if err == nil {
-			root := ""
-			for _, word := range strings.Fields(string(data)) {
-				if value, is := strings.CutPrefix(word, "root="); is {
-					root = value
-				}
-			}
-			if boot.IsDevice(root) {
-				return root
-			}
-		}
-	}
-	if named, _ := inputs["filesystem"].(string); boot.IsDevice(named) {
-		return named
-	}
-	return ""
-}
-
-// updateInitrd makes the initrd anew, or says how.
-func (o *installingBoot) updateInitrd(a *app, g boot.Generator) error {
-	command := g.Regenerate()
-	words := strings.Join(command, " ")
-	if !o.regenerate || !o.flags.live() {
-		fmt.Fprintf(a.err, "make the initrd anew, or nothing changes: %s\n", words)
-		return nil
-	}
-	c := exec.Command(command[0], command[1:]...)
-	c.Stdout, c.Stderr = os.Stderr, os.Stderr
-	fmt.Fprintln(a.err, words)
-	if err := c.Run(); err != nil {
-		return exit(exitFailed, fmt.Errorf("the initrd was not made anew: %s: %w", words, err))
-	}
-	return nil
-}
-
 func (a *app) uninstallBoot(o *installingBoot) error {
 	t, err := o.flags.open(a)
 	if err != nil {
@@ -331,123 +242,4 @@ func bootInstalled() bool {
 	}
 	defer t.Close()
 	return slices.Contains(t.Parts(), bootPart)
-}
-
-// nixosBoot is what a configuration of NixOS has to say.
-func nixosBoot(inputs map[string]any) string {
-	var b strings.Builder
-	b.WriteString("{\n  services.coppice.bootRollback = {\n    enable = true;\n")
-	line := func(name string, value any) { fmt.Fprintf(&b, "    %s = %v;\n", name, value) }
-	quoted := func(s string) string {
-		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", `\${`).Replace(s) + `"`
-	}
-	if f, _ := inputs["filesystem"].(string); f != "/" {
-		line("filesystem", quoted(f))
-	}
-	for _, name := range []string{"root", "blank", "archive"} {
-		value, _ := inputs[name].(string)
-		line(name, quoted(value))
-	}
-	for _, name := range []string{"reset", "acknowledge"} {
-		all := texts(inputs[name])
-		if len(all) == 0 {
-			continue
-		}
-		for i := range all {
-			all[i] = quoted(all[i])
-		}
-		line(name, "[ "+strings.Join(all, " ")+" ]")
-	}
-	line("fallBack", inputs["fall_back"])
-	b.WriteString("  };\n}\n")
-	return b.String()
-}
-
-// bootPreflight refuses what would lose something at the next boot, or could never roll back.
-func (a *app) bootPreflight(s *session, inputs map[string]any, keep boot.Persist) error {
-	var status bootShown
-	with, err := pick(inputs, rollbackInputs...)
-	if err != nil {
-		return err
-	}
-	if err := s.ask(oneStep{group: "boot", verb: "status", uses: "btrfs.boot_status", with: with}, &status.StatusOutput); err != nil {
-		return err
-	}
-	if with, err = pick(inputs, "root", "blank", "archive", "acknowledge"); err != nil {
-		return err
-	}
-	with["limit"] = 20
-	if err := a.bootLosses(s, with); err != nil {
-		return err
-	}
-	if status.Next == "refused" {
-		return exitError{code: exitFailed, err: errors.New("nothing was installed: the next boot would refuse to roll back: " + strings.Join(status.NextWhy, "; ")),
-			advice: "\"coppice boot plan\" tells when it would not"}
-	}
-	if err := a.stays(s, inputs); err != nil {
-		return err
-	}
-	return persisted(keep)
-}
-
-// stays refuses what would be gone after the next boot: the configuration, where a clean root is empty, and a state folder of one's own.
-func (a *app) stays(s *session, inputs map[string]any) error {
-	folders := givenState()
-	if blank, _ := inputs["blank"].(string); blank == "" {
-		folders = append(folders, a.configs)
-	}
-	return a.replacedRefused(inputs, folders)
-}
-
-// persisted refuses to mount over what is there something that is not.
-func persisted(p boot.Persist) error {
-	var missing []string
-	for _, at := range p.Paths {
-		if _, err := os.Lstat(p.Source(at)); err != nil {
-			missing = append(missing, fmt.Sprintf("mkdir -p %s && cp -a --reflink=auto %s %s/", filepath.Dir(p.Source(at)), at, filepath.Dir(p.Source(at))))
-		}
-		if _, err := os.Lstat(at); err != nil {
-			return exitError{code: exitFailed, err: fmt.Errorf("there is no %s to mount what is kept on", at), advice: "make it, or take it out of boot-persist.yaml"}
-		}
-	}
-	if len(missing) > 0 {
-		return exitError{code: exitFailed, err: errors.New("what boot-persist.yaml keeps is not on " + p.On + " yet"), advice: "copy it: " + strings.Join(missing, "; ")}
-	}
-	return nil
-}
-
-// bootLosses refuses while the next boot would take what makes the machine the one it is.
-func (a *app) bootLosses(s *session, with map[string]any) error {
-	var loss losses.LossOutput
-	if err := s.ask(oneStep{group: "boot", verb: "diff", uses: "btrfs.boot_diff", with: with}, &loss); err != nil {
-		return err
-	}
-	if len(loss.Identity)+len(loss.Nested) > 0 {
-		return a.showLoss(loss)
-	}
-	if loss.Count > 0 {
-		fmt.Fprintf(a.err, "the next boot puts %s of %s away, see: coppice boot diff\n", report.Count(loss.Count, "path"), diagnostic.Escape(loss.Root))
-	}
-	return nil
-}
-
-// replacedRefused refuses folders that lie on a subvolume which a boot replaces.
-func (a *app) replacedRefused(inputs map[string]any, folders []string) error {
-	filesystem, _ := inputs["filesystem"].(string)
-	f, err := kernel.Open(context.Background(), filesystem)
-	if err != nil {
-		return exit(exitFailed, err)
-	}
-	r := replaced{filesystem: f, subvolumes: texts(inputs["reset"])}
-	defer r.Close()
-	if root, is := inputs["root"].(string); is {
-		r.subvolumes = append(r.subvolumes, root)
-	}
-	for _, folder := range folders {
-		if subvolume := r.holds(folder); subvolume != "" {
-			return exitError{code: exitFailed, err: fmt.Errorf("%s is on the subvolume %s, which each boot replaces", folder, subvolume),
-				advice: "mount a folder of a subvolume that stays over it"}
-		}
-	}
-	return nil
 }

@@ -156,7 +156,7 @@ func (a *app) installParts(s *session, o *installing, t *install.Target, machine
 	if name == "boot-rollback" || program.Playbook.Name != name {
 		advice := "the name in the file and the name of the file must be the same"
 		if name == "boot-rollback" {
-			advice = "see coppice boot --help"
+			advice = "for the initrd: coppice install boot"
 		}
 		return nil, c, exitError{code: exitUsage, err: fmt.Errorf("%s is not for a timer", name), advice: advice}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,4 +67,25 @@ func (a *app) replacedAtBoot(s *session) (*replaced, error) {
 		}
 	}
 	return r, nil
+}
+
+// replacedRefused refuses folders that lie on a subvolume which a boot replaces.
+func (a *app) replacedRefused(inputs map[string]any, folders []string) error {
+	filesystem, _ := inputs["filesystem"].(string)
+	f, err := kernel.Open(context.Background(), filesystem)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	r := replaced{filesystem: f, subvolumes: texts(inputs["reset"])}
+	defer r.Close()
+	if root, is := inputs["root"].(string); is {
+		r.subvolumes = append(r.subvolumes, root)
+	}
+	for _, folder := range folders {
+		if subvolume := r.holds(folder); subvolume != "" {
+			return exitError{code: exitFailed, err: fmt.Errorf("%s is on the subvolume %s, which each boot replaces", folder, subvolume),
+				advice: "mount a folder of a subvolume that stays over it"}
+		}
+	}
+	return nil
 }

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -72,20 +71,7 @@ func TestCalls(t *testing.T) {
 					}
 				}
 			}
-			got := found.Text(sources...)
-			out := strings.TrimSuffix(file, ".txtar") + ".out"
-			if *update {
-				if err := os.WriteFile(out, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(out)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
+			golden(t, strings.TrimSuffix(file, ".txtar")+".out", found.Text(sources...))
 		})
 	}
 }

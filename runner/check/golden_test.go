@@ -108,21 +108,25 @@ func TestDiagnostics(t *testing.T) {
 			if good := strings.HasPrefix(name, "good"); good != (program != nil && len(found) == 0) {
 				t.Errorf("program: %v, diagnostics: %d", program != nil, len(found))
 			}
-			got := found.Text(diagnostic.NewSource(name, data))
-			out := strings.TrimSuffix(file, ".yaml") + ".out"
-			if *update {
-				if err := os.WriteFile(out, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(out)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".out", found.Text(diagnostic.NewSource(name, data)))
 		})
+	}
+}
+
+// golden compares with what is in a file, or writes it there.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 

@@ -2,7 +2,6 @@ package playbook
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -65,72 +64,6 @@ func formatOnce(file string, text []byte) []byte {
 	f.mapping(root, wholeShape, first, tail, 0, false)
 	f.out = append(f.out, f.lines[tail:]...)
 	return []byte(strings.Join(f.out, "\n") + "\n")
-}
-
-// shape is what a list or map of a playbook is, and so which order its keys have.
-type shape int
-
-const (
-	freeShape shape = iota // with keys of the author's
-	wholeShape
-	scheduleShape
-	inputsShape
-	inputShape
-	stepsShape
-	stepShape
-	retryShape
-)
-
-// of is the shape of what stands in a shape under a key, or in a list.
-func (s shape) of(key string) shape {
-	switch s {
-	case wholeShape:
-		switch key {
-		case "schedule":
-			return scheduleShape
-		case "inputs":
-			return inputsShape
-		case "steps", "on_failure", "always":
-			return stepsShape
-		}
-	case inputsShape:
-		return inputShape
-	case stepsShape:
-		return stepShape
-	case stepShape:
-		switch key {
-		case "block", "rescue", "always":
-			return stepsShape
-		case "retry":
-			return retryShape
-		}
-	}
-	return freeShape
-}
-
-// order is that of the keys of a map; nil: as they are.
-func (s shape) order(n *yaml.Node) []string {
-	switch s {
-	case wholeShape:
-		return playbookKeys
-	case scheduleShape:
-		return scheduleKeys
-	case retryShape:
-		return retryKeys
-	case inputShape:
-		return []string{"type", "items", "enum", "default", "min", "max", "pattern", "secret", "optional", "description"}
-	case stepShape:
-		for i := 0; i < len(n.Content); i += 2 {
-			switch n.Content[i].Value {
-			case "block": // the lists last: they are long
-				return []string{"id", "name", "if", "timeout", "continue_on_error", "block", "rescue", "always"}
-			case "playbook":
-				return callKeys
-			}
-		}
-		return stepKeys
-	}
-	return nil
 }
 
 // isBlock reports whether a node is a list or map that is written line by line, and nothing is said about it as a whole.
@@ -353,73 +286,4 @@ func (f *formatter) sequence(n *yaml.Node, s shape, from, to, indent int) bool {
 	}
 	f.comments(tail, to, indent)
 	return true
-}
-
-// sameMeaning reports whether two texts say the same, in the order that counts, and with the same comments.
-func sameMeaning(file string, before Value, text, tidy []byte) bool {
-	after, r, _ := parseValue(file, tidy)
-	if after == nil || r.found.HasErrors() || meaning(before, false) != meaning(after, false) {
-		return false
-	}
-	p, wrong := Parse(file, text)
-	q, wrongToo := Parse(file, tidy)
-	if len(wrong) != len(wrongToo) || p.meaning() != q.meaning() {
-		return false
-	}
-	return slices.Equal(words(text), words(tidy))
-}
-
-// words are the lines of a text without what Format may change in them, sorted.
-func words(text []byte) []string {
-	var all []string
-	for line := range strings.Lines(string(text)) {
-		if w := strings.Join(strings.Fields(strings.TrimLeft(line, "- \t")), " "); w != "" {
-			all = append(all, strings.ReplaceAll(w, " :", ":"))
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
-// meaning is what a value says, as text; inOrder: the order of keys counts.
-func meaning(v Value, inOrder bool) string {
-	switch v := v.(type) {
-	case List:
-		parts := make([]string, len(v.Items))
-		for i, item := range v.Items {
-			parts[i] = meaning(item, inOrder)
-		}
-		return "[" + strings.Join(parts, ",") + "]"
-	case Map:
-		parts := make([]string, len(v.Entries))
-		for i, e := range v.Entries {
-			parts[i] = fmt.Sprintf("%q:%s", e.Key, meaning(e.Value, inOrder))
-		}
-		if !inOrder {
-			slices.Sort(parts)
-		}
-		return "{" + strings.Join(parts, ",") + "}"
-	case Scalar:
-		return fmt.Sprintf("%d%q", v.Style, v.Text)
-	}
-	return ""
-}
-
-// meaning is what a playbook says besides its values, as text: the order of inputs, variables, outputs and arguments, and the ids
-// of its steps.
-func (p *Playbook) meaning() string {
-	var b strings.Builder
-	for _, in := range p.Inputs {
-		fmt.Fprintf(&b, "%s ", in.Name)
-	}
-	for _, v := range append(p.Vars[:len(p.Vars):len(p.Vars)], p.Outputs...) {
-		fmt.Fprintf(&b, "%s=%s ", v.Name, meaning(v.Value, true))
-	}
-	for _, s := range p.AllSteps() {
-		fmt.Fprintf(&b, "%s:%s:%s ", s.Path, s.ID, meaning(s.With, true))
-		if s.ForEach != nil {
-			b.WriteString(meaning(s.ForEach, true))
-		}
-	}
-	return b.String()
 }

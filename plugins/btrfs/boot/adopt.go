@@ -53,15 +53,11 @@ func planAdopt(ctx context.Context, c *sdk.Call, in AdoptInput) (adoptPlan, erro
 	if err != nil {
 		return planned, err
 	}
-	f, err := volume.Open(ctx, volume.Target{Filesystem: in.Filesystem})
+	f, shelf, err := openShelf(ctx, in.Filesystem)
 	if err != nil {
 		return planned, err
 	}
 	defer f.Close()
-	shelf, err := readShelf(f)
-	if err != nil {
-		return planned, volume.Explain("", err)
-	}
 	wanted, err := named(f, source, in.Subvolumes)
 	if err != nil {
 		return planned, err

@@ -18,6 +18,20 @@ type shelf struct {
 	All   []keeping
 }
 
+// openShelf opens a mounted filesystem and looks at its archives, for a decision. The caller closes it.
+func openShelf(ctx context.Context, filesystem sdk.Filesystem) (*kernel.Filesystem, shelf, error) {
+	f, err := volume.Open(ctx, volume.Target{Filesystem: filesystem})
+	if err != nil {
+		return nil, shelf{}, err
+	}
+	s, err := readShelf(f)
+	if err != nil {
+		f.Close()
+		return nil, shelf{}, volume.Explain("", err)
+	}
+	return f, s, nil
+}
+
 // readShelf looks at all archives that there are records of. What can't be read makes it fail: nobody deletes on half the truth.
 func readShelf(f *kernel.Filesystem) (shelf, error) {
 	var s shelf
@@ -124,15 +138,11 @@ func expiredAction(m machine) sdk.Action {
 		if err != nil {
 			return planned, err
 		}
-		f, err := volume.Open(ctx, volume.Target{Filesystem: in.Filesystem})
+		f, s, err := openShelf(ctx, in.Filesystem)
 		if err != nil {
 			return planned, err
 		}
 		defer f.Close()
-		s, err := readShelf(f)
-		if err != nil {
-			return planned, volume.Explain("", err)
-		}
 		p := s.policyOf(now, in, c)
 		planned.Outputs.Why = p.Unconfirmed
 		for _, k := range expire(s.All, p) {
@@ -183,15 +193,11 @@ func tidyAction(m machine) sdk.Action {
 			if err != nil {
 				return planned, err
 			}
-			f, err := volume.Open(ctx, volume.Target{Filesystem: in.Filesystem})
+			f, s, err := openShelf(ctx, in.Filesystem)
 			if err != nil {
 				return planned, err
 			}
 			defer f.Close()
-			s, err := readShelf(f)
-			if err != nil {
-				return planned, volume.Explain("", err)
-			}
 			planned.Private.Filesystem = f.UUID().String()
 			going := map[string]bool{} // by earlier steps
 			for _, change := range c.Prior {

@@ -74,15 +74,11 @@ func planConfirm(ctx context.Context, m machine, in ConfirmInput) (sdk.Planned[C
 	if err != nil {
 		return planned, err
 	}
-	f, err := volume.Open(ctx, volume.Target{Filesystem: in.Filesystem})
+	f, s, err := openShelf(ctx, in.Filesystem)
 	if err != nil {
 		return planned, err
 	}
 	defer f.Close()
-	s, err := readShelf(f)
-	if err != nil {
-		return planned, volume.Explain("", err)
-	}
 	at, err := m.running(f, root)
 	if err != nil {
 		return planned, volume.Explain("/root", err)

@@ -52,15 +52,11 @@ func planRequest(ctx context.Context, c *sdk.Call, in RequestInput) (requestPlan
 	if err != nil {
 		return planned, err
 	}
-	f, err := volume.Open(ctx, volume.Target{Filesystem: in.Filesystem})
+	f, shelf, err := openShelf(ctx, in.Filesystem)
 	if err != nil {
 		return planned, err
 	}
 	defer f.Close()
-	shelf, err := readShelf(f)
-	if err != nil {
-		return planned, volume.Explain("", err)
-	}
 	planned.Private.Filesystem = f.UUID().String()
 	words, noop, err := shelf.asked(f, in, source.Root)
 	if err != nil {

@@ -36,15 +36,11 @@ func (m machine) status(ctx context.Context, in RollbackInput, instant time.Time
 	if err != nil {
 		return out, err
 	}
-	f, err := volume.Open(ctx, volume.Target{Filesystem: in.Filesystem})
+	f, shelf, err := openShelf(ctx, in.Filesystem)
 	if err != nil {
 		return out, err
 	}
 	defer f.Close()
-	shelf, err := readShelf(f)
-	if err != nil {
-		return out, volume.Explain("", err)
-	}
 	s, err := m.observe(f, now, in, places)
 	if err != nil {
 		return out, volume.Explain("", err)
