@@ -114,6 +114,7 @@ func writeAction(mode string) sdk.Action {
 				fmt.Fprintln(os.Stderr, "using", in.Token)
 			case "races":
 				shared[path]++
+				time.Sleep(20 * time.Millisecond) // what a call does next may come before what another does
 			case "starts a child":
 				err = exec.Command("setsid", "sleep", "1234").Start()
 			}

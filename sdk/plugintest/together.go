@@ -62,6 +62,11 @@ func (k *kit) together(ctx context.Context) {
 		}
 	}
 	all.Wait()
+	if k.launcher != nil { // what the process has written of a race is all there when it has ended
+		if err := k.restart(); err != nil && problem == "" {
+			problem = err.Error()
+		}
+	}
 	if _, text, _ := k.said.said(); problem == "" && strings.Contains(text, "WARNING: DATA RACE") {
 		_, text, _ = strings.Cut(text, "WARNING: DATA RACE")
 		problem = "the race detector has found:" + shorten(text, 1500)
