@@ -63,6 +63,12 @@ func TestTimers(t *testing.T) {
 	until(t, m, "the timer does not fire", func(out string) bool { return strings.Count(out, "snapshot-rotation: succeeded") >= 2 },
 		"journalctl", "-o", "cat", "--no-pager", "-u", "coppice-snapshot-rotation.service")
 	until(t, m, "the runs are not recorded", func(out string) bool { return strings.Count(out, "snapshot-rotation") >= 2 }, "/opt/coppice", "runs")
+	// A timer that was switched off is started again with its link, as when the package was removed and installed anew.
+	m.Must(t, "systemctl", "disable", "--now", "coppice-snapshot-rotation.timer")
+	if out := m.Must(t, "/opt/coppice", "install", "--yes"); !strings.Contains(out, "started: coppice-snapshot-rotation.timer\n") {
+		t.Error(out)
+	}
+	m.Must(t, "systemctl", "is-active", "coppice-snapshot-rotation.timer")
 	m.Must(t, "systemctl", "stop", "coppice-snapshot-rotation.timer")
 
 	// A run that fails is in the journal as an error, also under the unit that tells of it.
