@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 // patience is for whatever a machine does. Emulated, on a busy host, it does it slowly.
@@ -31,9 +32,9 @@ const patience = 5 * time.Minute
 // T is the part of testing.TB that is used.
 type T interface {
 	need.T
+	tally.T
 	Cleanup(func())
 	TempDir() string
-	Logf(format string, args ...any)
 	Failed() bool
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hbohlen/coppice/cmd/coppice/vmtest/wire"
+	"github.com/hbohlen/coppice/sdk/plugintest/tally"
 )
 
 // Options say what a machine is.
@@ -39,13 +40,16 @@ type Options struct {
 // Machine is a running machine. Run, Must and Console may be called concurrently.
 type Machine struct {
 	t      T
-	dir    string // of its sockets
-	kill   func()
+	dir    string // of its sockets, and of qemu's log
 	exited chan struct{}
+	ended  string // how qemu has, when exited is closed
 
 	mu      sync.Mutex
+	process *os.Process
+	cut     bool // by the test
 	console bytes.Buffer
 	agent   net.Conn
+	heard   bool // something from the agent
 	next    int64
 	waiting map[int64]chan wire.Answer
 	greeted chan string
@@ -116,7 +120,7 @@ func start(t T, o Options, more ...string) *Machine {
 	m := &Machine{t: t, dir: dir, exited: make(chan struct{}), waiting: map[int64]chan wire.Answer{}, greeted: make(chan string, 16)}
 	accel, cpu := accelerator()
 	args := []string{"-machine", "q35", "-accel", accel, "-cpu", cpu, "-smp", "2", "-m", fmt.Sprint(o.Memory),
-		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
+		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot", "-d", "cpu_reset", "-D", dir + "/log",
 		"-qmp", "unix:" + dir + "/qmp,server=on,wait=off",
 		"-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,path=" + dir + "/agent,server=on,wait=off", "-device", "virtserialport,chardev=agent,name=" + wire.Port,
@@ -134,24 +138,11 @@ func start(t T, o Options, more ...string) *Machine {
 		args = append(args, "-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=%s,cache=writeback,discard=unmap,rerror=%s,werror=%s", i, disk, format, onError, onError),
 			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=disk%d", i, i))
 	}
-	c := exec.Command("qemu-system-x86_64", append(args, more...)...)
-	c.Stdout, c.Stderr = (*console)(m), (*console)(m)
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the signal is sent when the thread ends that has started the process, see prctl(2)
-		defer runtime.UnlockOSThread()
-		err := c.Start()
-		started <- err
-		if err == nil {
-			_ = c.Wait() // it is always killed, or ends by itself
-			close(m.exited)
-		}
-	}()
+	go m.live(append(args, more...), len(more) == 0, started)
 	if err := <-started; err != nil {
 		t.Fatalf("cannot start qemu: %v", err)
 	}
-	m.kill = func() { _ = c.Process.Kill() }
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the machine's console:\n%s", m.Console())
@@ -161,6 +152,49 @@ func start(t T, o Options, more ...string) *Machine {
 	})
 	go m.listen()
 	return m
+}
+
+// live runs qemu as long as the machine lives. One that ends by itself before the machine has said a word was not stopped by what it
+// runs, as far as anybody can tell, but by the emulation: it is switched on a second time, if it may be.
+func (m *Machine) live(args []string, again bool, started chan<- error) {
+	runtime.LockOSThread() // the signal is sent when the thread ends that has started the process, see prctl(2)
+	defer runtime.UnlockOSThread()
+	for {
+		c := exec.Command("qemu-system-x86_64", args...)
+		c.Stdout, c.Stderr = (*console)(m), (*console)(m)
+		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		m.mu.Lock()
+		err := c.Start()
+		m.process = c.Process
+		m.mu.Unlock()
+		if started != nil {
+			started <- err
+			started = nil
+		}
+		if err != nil {
+			m.ended = err.Error()
+			return
+		}
+		_ = c.Wait() // it is always killed, or ends by itself
+		m.ended = c.ProcessState.String()
+		m.mu.Lock()
+		again = again && !m.cut && m.console.Len() == 0 && !m.heard
+		m.mu.Unlock()
+		if !again {
+			close(m.exited)
+			return
+		}
+		again = false
+		tally.Add(m.t, "qemu has ended (%s%s) before its machine had said a word, and was started again", m.ended, m.reset())
+	}
+}
+
+// reset is why the machine was reset without being asked, as far as qemu's log of its processors has it.
+func (m *Machine) reset() string {
+	if log, err := os.ReadFile(m.dir + "/log"); err == nil && bytes.Contains(log, []byte("Triple fault")) {
+		return ", a triple fault"
+	}
+	return ""
 }
 
 // debug shows what machines write to their consoles at once, and more of it.
@@ -191,7 +225,7 @@ func (m *Machine) AwaitConsole(pattern *regexp.Regexp) {
 	for deadline := time.Now().Add(patience); !pattern.MatchString(m.Console()); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-m.exited:
-			m.t.Fatalf("the machine has ended before %q was on its console", pattern)
+			m.t.Fatalf("the machine has ended (%s%s) before %q was on its console", m.ended, m.reset(), pattern)
 		default:
 		}
 		if time.Now().After(deadline) {
@@ -207,7 +241,7 @@ func (m *Machine) Await(where string) {
 		select {
 		case m.where = <-m.greeted:
 		case <-m.exited:
-			m.t.Fatalf("the machine has ended before its agent was in the %s", where)
+			m.t.Fatalf("the machine has ended (%s%s) before its agent was in the %s", m.ended, m.reset(), where)
 		case <-deadline:
 			m.t.Fatalf("no agent in the %s after %v", where, patience)
 		}
@@ -216,15 +250,20 @@ func (m *Machine) Await(where string) {
 
 // listen reads what the agent says, as long as the machine lives.
 func (m *Machine) listen() {
-	var conn net.Conn
-	for conn == nil {
+	for {
 		select {
 		case <-m.exited:
 			return
 		case <-time.After(10 * time.Millisecond):
 		}
-		conn, _ = net.Dial("unix", m.dir+"/agent")
+		if conn, err := net.Dial("unix", m.dir+"/agent"); err == nil {
+			m.hear(conn)
+		}
 	}
+}
+
+// hear reads what comes over one connection. It ends with qemu.
+func (m *Machine) hear(conn net.Conn) {
 	defer conn.Close()
 	m.mu.Lock()
 	m.agent = conn
@@ -234,15 +273,15 @@ func (m *Machine) listen() {
 		if err := answers.Decode(&a); err != nil {
 			return
 		}
-		if a.ID == 0 {
-			m.greeted <- a.Where
-			continue
-		}
 		m.mu.Lock()
+		m.heard = true
 		to := m.waiting[a.ID]
 		delete(m.waiting, a.ID)
 		m.mu.Unlock()
-		if to != nil {
+		switch {
+		case a.ID == 0:
+			m.greeted <- a.Where
+		case to != nil:
 			to <- a
 		}
 	}
@@ -319,7 +358,10 @@ func (m *Machine) WriteAll(files map[string]string) {
 
 // Cut cuts the power: what the machine had not yet written to its disks is lost. It may be called more than once.
 func (m *Machine) Cut() {
-	m.kill()
+	m.mu.Lock()
+	m.cut = true
+	_ = m.process.Kill() // an error says that it has ended
+	m.mu.Unlock()
 	<-m.exited
 }
 

@@ -19,7 +19,9 @@ func TestMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := vmtest.Options{Base: base, Disk: vmtest.NewDisk(t, base), Payload: map[string]string{"hello": payload}}
-	m := vmtest.Start(t, o)
+	m := vmtest.Boot(t, o)
+	m.Break() // before it has said a word: it is switched on again
+	m.Up()
 	if out := m.Must("uname", "-r"); strings.TrimSpace(out) != base.Release {
 		t.Errorf("kernel %s", out)
 	}
