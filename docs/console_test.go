@@ -127,6 +127,10 @@ var differing = []struct {
 	pattern *regexp.Regexp
 	by      string
 }{
+	{regexp.MustCompile(`^(  [a-z]+) [·■□▣○✗!/> ]+$`), "$1 DAYS"},
+	{regexp.MustCompile(`^(  [a-z]+) [▁-█ ]+`), "$1 BARS "},
+	{regexp.MustCompile(`^ +╵.*`), "AXIS"},
+	{regexp.MustCompile(`[\d.]+[KMGT]?i?B raw [\d.]+[KMGT]?i?B are used`), "SIZE raw SIZE are used"},
 	{regexp.MustCompile(`\b\d{8}T\d{6}\.\d{3}Z\b`), "STAMP"},
 	{regexp.MustCompile(`\b\d{8}T\d{6}Z-[0-9a-f]{6}\b`), "RUN"},
 	{regexp.MustCompile(`\b\d{8}T\d{6}Z-[0-9a-f]{8}\b`), "BOOT"},

@@ -35,6 +35,7 @@ var formats = []format{
 	{name: "coppice.playbook", title: "coppice show --json", whole: structure{file: "../cmd/coppice", name: "shownPlaybook"}},
 	{name: "coppice.runs", title: "coppice runs --json", list: "runs", element: structure{file: "../cmd/coppice", name: "listedRun"}},
 	{name: "coppice.status", title: "coppice status --json", one: "status", element: structure{file: "../cmd/coppice", name: "health"}},
+	{name: "coppice.report", title: "coppice report --json", whole: structure{file: "../runner/report", name: "historyDocument"}},
 	{name: "coppice.doctor", title: "coppice doctor --json", list: "findings", element: structure{file: "../cmd/coppice", name: "finding"}},
 	{name: "coppice.snapshots", title: "coppice snapshots list --json", one: "found", element: structure{file: "../plugins/btrfs/recovery", name: "FindOutput"}},
 	{name: "coppice.boot", title: "coppice boot status --json", one: "boot", element: structure{file: "../cmd/coppice", name: "bootShown"}},

@@ -62,7 +62,7 @@ func (a *app) savePlan(s *session, file string, p *check.Program, text found, in
 	if err != nil {
 		return exit(exitBug, err)
 	}
-	if err := writeWhole(file, data); err != nil {
+	if err := writeWhole(file, ".coppice-plan-", data); err != nil {
 		return exit(exitFailed, fmt.Errorf("cannot save the plan: %w", err))
 	}
 	if !a.json {
@@ -71,16 +71,16 @@ func (a *app) savePlan(s *session, file string, p *check.Program, text found, in
 	return nil
 }
 
-// writeWhole writes a file of mode 0600 so that it is never there in part. It replaces a regular file and nothing else:
-// no device, no symbolic link.
-func writeWhole(file string, data []byte) error {
+// writeWhole writes a file of mode 0600 so that it is never there in part, by a name with a prefix at first. It replaces a
+// regular file and nothing else: no device, no symbolic link.
+func writeWhole(file, prefix string, data []byte) error {
 	switch there, err := os.Lstat(file); {
 	case err == nil && !there.Mode().IsRegular():
 		return fmt.Errorf("%s is there and no regular file; name another one", file)
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".coppice-plan-") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(file), prefix) // mode 0600
 	if err != nil {
 		return err
 	}

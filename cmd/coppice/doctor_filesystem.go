@@ -10,6 +10,7 @@ import (
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel/mountinfo"
 	"github.com/hbohlen/coppice/plugins/btrfs/upkeep"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
+	"github.com/hbohlen/coppice/runner/report/picture"
 	"github.com/hbohlen/coppice/sdk/unit"
 )
 
@@ -42,7 +43,7 @@ func (s *session) filesystem(e *examination, ref string) {
 	free := fmt.Sprintf("%s free (%.0f %%)", unit.FormatSize(int64(usage.Free)), 100*usage.FreeRatio)
 	metadata := int64(usage.MetadataSize) - int64(usage.MetadataUsed)
 	switch {
-	case usage.FreeRatio < littleFree:
+	case usage.FreeRatio < picture.LittleFree:
 		e.bad(levelError, "space", ref, "delete what is not needed, or a shorter retention", "only %s", free)
 	case int64(usage.Unallocated) < 1<<20 && usage.MetadataSize > 0 && metadata*10 < int64(usage.MetadataSize):
 		e.bad(levelWarning, "space", ref, "coppice run monthly-maintenance -i balance_below=1 makes room", "%s, but nothing is unallocated, and the room for metadata is nearly used up", free)

@@ -26,7 +26,7 @@ var order = map[string][]string{
 // types; engine and retention get "now" as a value, which their tests hold.)
 var pure = []string{
 	"sdk", "sdk/schema", "sdk/unit",
-	"runner/calendar", "runner/diagnostic", "runner/editor", "runner/graph", "runner/planfile", "runner/powercut", "runner/rehearse", "runner/simulate", "runner/playbook", "runner/expression", "runner/check", "runner/engine",
+	"runner/calendar", "runner/diagnostic", "runner/editor", "runner/graph", "runner/planfile", "runner/report/human", "runner/report/picture", "runner/powercut", "runner/rehearse", "runner/simulate", "runner/playbook", "runner/expression", "runner/check", "runner/engine",
 	"plugins/btrfs/retention",
 	"cmd/coppice/install/boot",
 }

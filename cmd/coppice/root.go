@@ -100,7 +100,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
 	root.AddCommand(a.runCommand(), a.planCommand(), a.applyCommand(), a.resumeCommand(), a.rehearseCommand(), a.enterCommand(), a.disksCommand(), a.simulateCommand(), a.validateCommand(), a.listCommand(), a.showCommand(),
 		a.explainCommand(), a.pluginCommand(), a.versionCommand(), a.runsCommand(), a.receiveCommand(), a.snapshotsCommand(), a.bootCommand(), a.schemaCommand(), a.graphCommand(), a.newCommand(), a.fmtCommand(), a.completionCommand(),
-		a.installCommand(), a.uninstallCommand(), a.failedCommand(), a.statusCommand(), a.doctorCommand())
+		a.installCommand(), a.uninstallCommand(), a.failedCommand(), a.statusCommand(), a.doctorCommand(), a.reportCommand())
 	a.complete(root)
 	return root
 }

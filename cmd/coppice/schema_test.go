@@ -200,7 +200,7 @@ func TestEveryFormat(t *testing.T) {
 		"runs show 2", "validate snapshot-rotation", "list", "show snapshot-rotation", "graph snapshot-rotation", "explain", "explain btrfs", "explain btrfs.prune",
 		"plugin list", "plugin test " + hello, "version", "simulate snapshot-rotation --days 2 -i " + input, "snapshots list -f " + fs.Mount, "snapshots diff root root -f " + fs.Mount,
 		"boot status -i " + input, "boot diff -i " + input, "rehearse snapshot-rotation -i " + input, "rehearse snapshot-rotation --days 2 -i " + input,
-		"status -f " + fs.Mount, "doctor -f " + fs.Mount,
+		"status -f " + fs.Mount, "doctor -f " + fs.Mount, "report -f " + fs.Mount,
 	} {
 		words := strings.Fields(args)
 		if args == "runs show 2" { // two runs have ids that start so

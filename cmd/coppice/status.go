@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/recovery"
+	"github.com/hbohlen/coppice/plugins/btrfs/upkeep"
 	"github.com/hbohlen/coppice/runner/engine"
 )
 
@@ -80,6 +82,8 @@ type filesystemHealth struct {
 	Errors     []string       `json:"errors"`            // counters that are above what is known
 	Snapshots  []snapshotKind `json:"snapshots"`         // by what they are of
 	Held       *int64         `json:"held,omitempty"`    // bytes that only snapshots hold, at least; absent when that is not known
+	usage      upkeep.UsageOutput
+	found      []recovery.FoundSnapshot // the newest first
 }
 
 // snapshotKind are the snapshots of one subvolume.

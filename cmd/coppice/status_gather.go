@@ -286,8 +286,7 @@ func (s *session) filesystemHealth(ref string) filesystemHealth {
 		}
 		return err == nil
 	}
-	var usage upkeep.UsageOutput
-	if ask("btrfs.usage", map[string]any{}, &usage) {
+	if usage := &f.usage; ask("btrfs.usage", map[string]any{}, usage) {
 		f.UUID, f.Size, f.Free, f.FreeRatio, f.Devices = string(usage.UUID), int64(usage.Size), int64(usage.Free), usage.FreeRatio, usage.Devices
 	}
 	var devices upkeep.DeviceErrorsOutput
@@ -307,6 +306,7 @@ func (s *session) filesystemHealth(ref string) filesystemHealth {
 		f.Problem = text(err)
 		return f
 	}
+	f.found = found.Snapshots
 	paths := map[string]bool{}
 	for _, n := range found.Snapshots {
 		paths[n.Path] = true

@@ -9,10 +9,8 @@ import (
 	"github.com/hbohlen/coppice/runner/engine"
 	"github.com/hbohlen/coppice/runner/journal"
 	"github.com/hbohlen/coppice/runner/report"
+	"github.com/hbohlen/coppice/runner/report/picture"
 )
-
-// littleFree is the part of a filesystem below which somebody must look: btrfs needs room to make room.
-const littleFree = 0.05
 
 // late is how much later than planned a run may come, beyond its random delay: timers are exact to the minute, and another run may
 // have the filesystem.
@@ -32,7 +30,7 @@ func worries(h health) []concern {
 		case f.Problem != "":
 			add(levelError, f.Filesystem, "", "%s", f.Problem)
 			continue
-		case f.FreeRatio < littleFree:
+		case f.FreeRatio < picture.LittleFree:
 			add(levelError, f.Filesystem, "delete what is not needed, or a shorter retention: coppice plan snapshot-rotation",
 				"only %.0f %% is free", 100*f.FreeRatio)
 		}

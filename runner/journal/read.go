@@ -281,6 +281,11 @@ func Read(dirs []string, run string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ReadFile(path)
+}
+
+// ReadFile reads the record at a path that List or Find has told, as Read does.
+func ReadFile(path string) (*Record, error) {
 	f, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the record %s: %w", path, err)
