@@ -57,7 +57,7 @@ func (p *page) when(t time.Time) string { return t.In(p.place).Format("2006-01-0
 // head is all above the first figure.
 func (p *page) head() {
 	p.put("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
-	p.put("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n")
+	p.put("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n")
 	p.put("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n")
 	p.put("<meta name=\"generator\" content=\"coppice\">\n<link rel=\"icon\" href=\"data:,\">\n")
 	p.put("<title>%s: storage until %s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n", p.Host, p.when(p.At), raw(css))
