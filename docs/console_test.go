@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hbohlen/coppice/docs/page"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/history"
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
@@ -29,10 +30,10 @@ import (
 func TestTranscripts(t *testing.T) {
 	for _, d := range documents(t) {
 		blocks := d.blocks(t)
-		if !slices.ContainsFunc(blocks, func(b block) bool { return b.language == "console" }) {
+		if !slices.ContainsFunc(blocks, func(b page.Block) bool { return b.Language == "console" }) {
 			continue
 		}
-		t.Run(strings.TrimPrefix(d.file, "../"), func(t *testing.T) {
+		t.Run(strings.TrimPrefix(d.File, "../"), func(t *testing.T) {
 			t.Parallel()
 			e := d.execute(t, blocks)
 			if len(e.differences) > 0 {
@@ -41,7 +42,7 @@ func TestTranscripts(t *testing.T) {
 			}
 			// All of a document or nothing: its times stay those of one session.
 			if *update && len(e.differences) > 0 {
-				d.lines = e.rewritten
+				d.Lines = e.rewritten
 				d.write(t)
 				e.differences = nil
 			}
@@ -59,83 +60,43 @@ type execution struct {
 	rewritten   []string // the document with what was printed
 }
 
-func (d *document) execute(t *testing.T, blocks []block) (e execution) {
+func (d *document) execute(t *testing.T, blocks []page.Block) (e execution) {
 	t.Helper()
 	s := open(t, d)
 	defer s.close()
 	at := 0
 	for _, b := range blocks {
-		if name := b.option("file"); (b.language == "yaml" || b.language == "ini") && name != "" {
-			s.save(name, d.text(b))
+		if name := b.Option("file"); (b.Language == "yaml" || b.Language == "ini") && name != "" {
+			s.save(name, d.Text(b))
 		}
-		if b.language != "console" {
+		if b.Language != "console" {
 			continue
 		}
-		e.rewritten = append(e.rewritten, d.lines[at:b.start+1]...)
-		for _, c := range d.commands(t, b) {
-			got, code := s.run(c.text)
-			printed, ok := match(c.output, got)
+		e.rewritten = append(e.rewritten, d.Lines[at:b.Start+1]...)
+		commands, err := d.Commands(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range commands {
+			got, code := s.run(c.Text)
+			printed, ok := match(c.Output, got)
 			if !ok {
-				e.differences = append(e.differences, fmt.Sprintf("%s:%d: %s\nexpected:\n%s\nprinted:\n%s", d.file, c.line+1, c.text,
-					strings.Join(c.output, "\n"), strings.Join(got, "\n")))
+				e.differences = append(e.differences, fmt.Sprintf("%s:%d: %s\nexpected:\n%s\nprinted:\n%s", d.File, c.Line+1, c.Text,
+					strings.Join(c.Output, "\n"), strings.Join(got, "\n")))
 				printed = got
 			}
-			if code != 0 && !c.asked {
+			if code != 0 && !c.Asked {
 				e.failures = append(e.failures, fmt.Sprintf("%s:%d: %s: exit code %d, and the next command is not \"echo $?\"\n%s",
-					d.file, c.line+1, c.text, code, strings.Join(got, "\n")))
+					d.File, c.Line+1, c.Text, code, strings.Join(got, "\n")))
 			}
-			e.rewritten = append(e.rewritten, c.source...)
+			e.rewritten = append(e.rewritten, c.Source...)
 			e.rewritten = append(e.rewritten, printed...)
-			e.rewritten = append(e.rewritten, c.blank...)
+			e.rewritten = append(e.rewritten, c.Blank...)
 		}
-		at = b.end
+		at = b.End
 	}
-	e.rewritten = append(e.rewritten, d.lines[at:]...)
+	e.rewritten = append(e.rewritten, d.Lines[at:]...)
 	return e
-}
-
-// command is one command of a block, with what the document says it prints.
-type command struct {
-	text   string
-	source []string // its lines in the document
-	output []string
-	blank  []string // empty lines behind the output
-	line   int
-	asked  bool // the next command is echo $?
-}
-
-func (d *document) commands(t *testing.T, b block) []command {
-	t.Helper()
-	var all []command
-	for i := b.start + 1; i < b.end; i++ {
-		line := d.lines[i]
-		prompt := strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "# ")
-		if !prompt && len(all) == 0 {
-			t.Fatalf("%s:%d: output without a command", d.file, i+1)
-		}
-		if prompt {
-			if len(all) > 0 && line[2:] == "echo $?" {
-				all[len(all)-1].asked = true
-			}
-			all = append(all, command{text: line[2:], source: []string{line}, line: i})
-			continue
-		}
-		c := &all[len(all)-1]
-		if more, ok := strings.CutPrefix(line, "> "); ok && len(c.output) == 0 {
-			c.text += "\n" + more
-			c.source = append(c.source, line)
-			continue
-		}
-		c.output = append(c.output, line)
-	}
-	for i := range all {
-		c := &all[i]
-		for len(c.output) > 0 && c.output[len(c.output)-1] == "" {
-			c.output = c.output[:len(c.output)-1]
-			c.blank = append(c.blank, "")
-		}
-	}
-	return all
 }
 
 const anything = "..."
@@ -278,7 +239,7 @@ func open(t *testing.T, d *document) *session {
 	opening.Lock()
 	defer opening.Unlock()
 	mount := ""
-	if strings.Contains(strings.Join(d.lines, "\n"), "/mnt/server") {
+	if strings.Contains(strings.Join(d.Lines, "\n"), "/mnt/server") {
 		mount = server(t)
 	} else {
 		loopfs.ForTest(t, loopfs.Options{Size: 256 << 20}) // skips where the kernel can't

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hbohlen/coppice/docs/page"
 )
 
 var update = flag.Bool("update", false, "write what is really printed into the documents")
@@ -68,11 +70,8 @@ func coppice(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
-// document is a Markdown file.
-type document struct {
-	file  string // relative to this folder
-	lines []string
-}
+// document is a page.
+type document struct{ *page.Page }
 
 // documents are README.md and all below this folder.
 func documents(t *testing.T) []*document {
@@ -89,67 +88,27 @@ func documents(t *testing.T) []*document {
 	}
 	var all []*document
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		p, err := page.Read(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, &document{file, strings.Split(string(data), "\n")})
+		all = append(all, &document{p})
 	}
 	return all
 }
 
 func (d *document) write(t *testing.T) {
 	t.Helper()
-	if err := os.WriteFile(d.file, []byte(strings.Join(d.lines, "\n")), 0o644); err != nil {
+	if err := os.WriteFile(d.File, []byte(strings.Join(d.Lines, "\n")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// block is a fenced block. The fences are the lines start and end.
-type block struct {
-	language   string
-	words      []string // behind the language
-	start, end int
-}
-
-// option is the value of NAME=VALUE behind the language.
-func (b block) option(name string) string {
-	for _, w := range b.words {
-		if value, ok := strings.CutPrefix(w, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-func (d *document) text(b block) string { return strings.Join(d.lines[b.start+1:b.end], "\n") + "\n" }
-
-func (d *document) blocks(t *testing.T) []block {
+func (d *document) blocks(t *testing.T) []page.Block {
 	t.Helper()
-	var all []block
-	open := -1
-	for i, line := range d.lines {
-		if strings.HasPrefix(strings.TrimSpace(line), "```") && !strings.HasPrefix(line, "```") {
-			t.Errorf("%s:%d: a fence must stand at the start of its line", d.file, i+1)
-		}
-		if !strings.HasPrefix(line, "```") {
-			continue
-		}
-		if open < 0 {
-			open = i
-			words := strings.Fields(strings.TrimPrefix(line, "```"))
-			if len(words) == 0 {
-				t.Errorf("%s:%d: say what is in this block", d.file, i+1)
-				words = []string{"text"}
-			}
-			all = append(all, block{language: words[0], words: words[1:], start: i})
-			continue
-		}
-		all[len(all)-1].end = i
-		open = -1
-	}
-	if open >= 0 {
-		t.Fatalf("%s:%d: the block has no end", d.file, open+1)
+	all, err := d.Blocks()
+	if err != nil {
+		t.Error(err)
 	}
 	return all
 }
@@ -159,34 +118,34 @@ func TestPlaybooks(t *testing.T) {
 	for _, d := range documents(t) {
 		dir := t.TempDir() // a playbook can call those above it
 		for i, b := range d.blocks(t) {
-			if b.language != "yaml" {
+			if b.Language != "yaml" {
 				continue
 			}
 			kind := "playbook"
-			if len(b.words) > 0 {
-				kind, _, _ = strings.Cut(b.words[0], "=")
+			if len(b.Words) > 0 {
+				kind, _, _ = strings.Cut(b.Words[0], "=")
 			}
-			text := d.text(b)
+			text := d.Text(b)
 			file := filepath.Join(dir, fmt.Sprintf("block%d.yaml", i))
-			if name := b.option("file"); name != "" && filepath.Base(name) == name {
+			if name := b.Option("file"); name != "" && filepath.Base(name) == name {
 				file = filepath.Join(dir, name)
 			}
 			args := []string{"validate", file}
 			switch kind {
 			case "playbook", "file":
 				if !strings.HasPrefix(text, "version:") && !strings.Contains(text, "\nversion:") {
-					t.Errorf("%s:%d: neither a whole playbook nor marked as steps, inputs=NAME or fragment", d.file, b.start+1)
+					t.Errorf("%s:%d: neither a whole playbook nor marked as steps, inputs=NAME or fragment", d.File, b.Start+1)
 					continue
 				}
 			case "steps":
 				text = "version: 1\nname: block\nsteps:\n" + indent(text)
 			case "inputs":
 				// There is no such filesystem: good inputs come as far as the first step.
-				args = []string{"plan", b.option("inputs"), "--inputs", file, "-i", "filesystem=/nonexistent"}
+				args = []string{"plan", b.Option("inputs"), "--inputs", file, "-i", "filesystem=/nonexistent"}
 			case "fragment":
 				continue
 			default:
-				t.Errorf("%s:%d: unknown kind of block %q", d.file, b.start+1, b.words[0])
+				t.Errorf("%s:%d: unknown kind of block %q", d.File, b.Start+1, b.Words[0])
 				continue
 			}
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -194,7 +153,7 @@ func TestPlaybooks(t *testing.T) {
 			}
 			_, stderr, code := coppice(t, args...)
 			if code >= 64 || code != 0 && kind != "inputs" {
-				t.Errorf("%s:%d: exit code %d\n%s", d.file, b.start+1, code, stderr)
+				t.Errorf("%s:%d: exit code %d\n%s", d.File, b.Start+1, code, stderr)
 			}
 		}
 	}

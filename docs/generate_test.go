@@ -33,31 +33,31 @@ func TestGenerated(t *testing.T) {
 	for _, d := range documents(t) {
 		var lines []string
 		stale := false
-		for i := 0; i < len(d.lines); i++ {
-			lines = append(lines, d.lines[i])
-			m := markerPattern.FindStringSubmatch(d.lines[i])
+		for i := 0; i < len(d.Lines); i++ {
+			lines = append(lines, d.Lines[i])
+			m := markerPattern.FindStringSubmatch(d.Lines[i])
 			if m == nil {
 				continue
 			}
 			make, ok := generated[m[1]]
-			end := slices.Index(d.lines[i:], endMarker)
+			end := slices.Index(d.Lines[i:], endMarker)
 			if !ok || end < 0 {
-				t.Fatalf("%s:%d: nobody generates %q, or its end marker is missing", d.file, i+1, m[1])
+				t.Fatalf("%s:%d: nobody generates %q, or its end marker is missing", d.File, i+1, m[1])
 			}
 			used[m[1]] = true
 			fresh := append([]string{""}, strings.Split(strings.Trim(make(t), "\n"), "\n")...)
 			fresh = append(fresh, "")
-			if old := d.lines[i+1 : i+end]; !slices.Equal(old, fresh) {
+			if old := d.Lines[i+1 : i+end]; !slices.Equal(old, fresh) {
 				stale = true
 				if !*update {
-					t.Errorf("%s: %s: not what it is made from any more: go generate ./docs", d.file, m[1])
+					t.Errorf("%s: %s: not what it is made from any more: go generate ./docs", d.File, m[1])
 				}
 			}
 			lines = append(lines, fresh...)
 			i += end - 1
 		}
 		if stale && *update {
-			d.lines = lines
+			d.Lines = lines
 			d.write(t)
 		}
 	}

@@ -19,7 +19,7 @@ var (
 func TestLinks(t *testing.T) {
 	anchors := map[string]map[string]bool{}
 	for _, d := range documents(t) {
-		anchors[absolute(t, d.file)] = d.anchors(t)
+		anchors[absolute(t, d.File)] = d.anchors(t)
 	}
 	for _, d := range documents(t) {
 		for i, line := range d.prose(t) {
@@ -29,16 +29,16 @@ func TestLinks(t *testing.T) {
 					continue
 				}
 				path, anchor, _ := strings.Cut(target, "#")
-				file := absolute(t, d.file)
+				file := absolute(t, d.File)
 				if path != "" {
 					file = filepath.Join(filepath.Dir(file), path)
 				}
 				if _, err := os.Stat(file); err != nil {
-					t.Errorf("%s:%d: the link %s leads nowhere", d.file, i+1, target)
+					t.Errorf("%s:%d: the link %s leads nowhere", d.File, i+1, target)
 					continue
 				}
 				if anchor != "" && !anchors[file][anchor] {
-					t.Errorf("%s:%d: the link %s: %s has no such heading", d.file, i+1, target, file)
+					t.Errorf("%s:%d: the link %s: %s has no such heading", d.File, i+1, target, file)
 				}
 			}
 		}
@@ -52,13 +52,13 @@ func TestEveryPageIsLinked(t *testing.T) {
 		for _, line := range d.prose(t) {
 			for _, m := range linkPattern.FindAllStringSubmatch(line, -1) {
 				path, _, _ := strings.Cut(m[1], "#")
-				linked[filepath.Join(filepath.Dir(absolute(t, d.file)), path)] = true
+				linked[filepath.Join(filepath.Dir(absolute(t, d.File)), path)] = true
 			}
 		}
 	}
 	for _, d := range documents(t) {
-		if !linked[absolute(t, d.file)] {
-			t.Errorf("no document links to %s", d.file)
+		if !linked[absolute(t, d.File)] {
+			t.Errorf("no document links to %s", d.File)
 		}
 	}
 }
@@ -75,9 +75,9 @@ func absolute(t *testing.T, file string) string {
 // prose is the lines of a document with those of blocks left empty.
 func (d *document) prose(t *testing.T) []string {
 	t.Helper()
-	lines := append([]string(nil), d.lines...)
+	lines := append([]string(nil), d.Lines...)
 	for _, b := range d.blocks(t) {
-		for i := b.start; i <= b.end; i++ {
+		for i := b.Start; i <= b.End; i++ {
 			lines[i] = ""
 		}
 	}
@@ -95,7 +95,7 @@ func (d *document) anchors(t *testing.T) map[string]bool {
 		}
 		anchor := slug(m[1])
 		if all[anchor] {
-			t.Errorf("%s:%d: a second heading %q", d.file, i+1, m[1])
+			t.Errorf("%s:%d: a second heading %q", d.File, i+1, m[1])
 		}
 		all[anchor] = true
 	}

@@ -26,19 +26,19 @@ func TestUnits(t *testing.T) {
 	for _, d := range documents(t) {
 		dir := t.TempDir()
 		for _, b := range d.blocks(t) {
-			name := b.option("file")
-			if b.language != "ini" || name == "" {
+			name := b.Option("file")
+			if b.Language != "ini" || name == "" {
 				continue
 			}
 			found++
-			text := strings.ReplaceAll(d.text(b), "=/usr/local/bin/coppice ", "="+command+" ")
+			text := strings.ReplaceAll(d.Text(b), "=/usr/local/bin/coppice ", "="+command+" ")
 			file := filepath.Join(dir, name)
 			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			// What is unknown is only warned of.
 			if out, err := exec.Command("systemd-analyze", "verify", "--man=no", file).CombinedOutput(); err != nil || len(out) > 0 {
-				t.Errorf("%s:%d: %v\n%s", d.file, b.start+1, err, out)
+				t.Errorf("%s:%d: %v\n%s", d.File, b.Start+1, err, out)
 			}
 		}
 	}

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hbohlen/coppice/cmd/coppice/install/unitfile"
 	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/engine"
@@ -48,7 +50,7 @@ func (a *app) failed(c *cobra.Command, unit, to string) error {
 	how := how(os.Getenv)
 	fmt.Fprintf(a.complaints(syslogError), "coppice: %s has failed: %s\n  see what it has said: journalctl -u %[1]s\n  see what it has done: coppice runs\n",
 		diagnostic.Escape(unit), diagnostic.Escape(how))
-	if to == "" || toldItself(os.Getenv) {
+	if to == "" || toldItself(os.Getenv, unit) {
 		return nil
 	}
 	s := a.session(c.Context())
@@ -96,8 +98,12 @@ var meanings = map[string]string{
 	"70": "a bug in coppice", "73": "the state folder can't be written to", "77": "not permitted", "124": "it took longer than its timeout",
 }
 
-// toldItself reports whether the run has come to its end, and so to its own on_failure, which has told whoever is to know.
-func toldItself(getenv func(string) string) bool {
+// toldItself reports whether the run has come to its end, and so to its own on_failure, and whether that tells anybody.
+func toldItself(getenv func(string) string, unit string) bool {
 	status := getenv("MONITOR_EXIT_STATUS")
-	return getenv("MONITOR_SERVICE_RESULT") == "exit-code" && (status == "1" || status == "124")
+	if getenv("MONITOR_SERVICE_RESULT") != "exit-code" || status != "1" && status != "124" {
+		return false
+	}
+	text, err := os.ReadFile(filepath.Join(unitfile.Folder, filepath.Base(unit)))
+	return err == nil && strings.Contains(string(text), "\n"+unitfile.TellsMark+"\n")
 }

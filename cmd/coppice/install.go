@@ -196,12 +196,17 @@ func named(t *install.Target, kind string) []string {
 	return all
 }
 
-// timersIn are the names of timers among files that are written or go.
+// timersIn are the names of timers among files that are written or go, and of those that are switched on by a link alone: the timer itself is
+// still there when the package of coppice was removed and installed again.
 func timersIn(changes []install.Change, force bool, kinds ...install.Kind) []string {
 	var all []string
 	for _, c := range changes {
-		if filepath.Dir(c.File.Path) == unitfile.Folder && strings.HasSuffix(c.File.Path, ".timer") && slices.Contains(kinds, c.Kind) && (c.Touched == "" || force) {
-			all = append(all, filepath.Base(c.File.Path))
+		folder, name := filepath.Split(c.File.Path)
+		if folder = filepath.Clean(folder); folder != unitfile.Folder && folder != unitfile.Folder+"/timers.target.wants" {
+			continue
+		}
+		if strings.HasSuffix(name, ".timer") && slices.Contains(kinds, c.Kind) && (c.Touched == "" || force) && !slices.Contains(all, name) {
+			all = append(all, name)
 		}
 	}
 	return all

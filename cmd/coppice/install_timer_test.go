@@ -45,6 +45,8 @@ func TestTimers(t *testing.T) {
 	}
 	m, _ := server(t, map[string]string{
 		"/etc/coppice/playbooks/bad.yaml": "version: 1\nname: bad\nschedule: {calendar: daily, persistent: true}\nsteps: [{id: look, uses: btrfs.usage, with: {filesystem: /proc}}]\n",
+		"/etc/coppice/playbooks/telling.yaml": "version: 1\nname: telling\ninputs: {hook: {type: string, secret: true}}\nsteps: [{id: look, uses: btrfs.usage, with: {filesystem: /proc}}]\n" +
+			"on_failure: [{uses: notify.send, with: {url: '${{ inputs.hook }}', title: told, message: by itself}}]\n",
 		// Timers are exact to the minute, unless they are told to be better.
 		"/etc/systemd/system/coppice-snapshot-rotation.timer.d/exact.conf": "[Timer]\nAccuracySec=1us\n",
 		"/etc/mistake.yaml": "version: 1\nname: bad\nsteps: [{id: look, uses: btrfs.usaeg}]\n",
@@ -63,15 +65,35 @@ func TestTimers(t *testing.T) {
 	until(t, m, "the timer does not fire", func(out string) bool { return strings.Count(out, "snapshot-rotation: succeeded") >= 2 },
 		"journalctl", "-o", "cat", "--no-pager", "-u", "coppice-snapshot-rotation.service")
 	until(t, m, "the runs are not recorded", func(out string) bool { return strings.Count(out, "snapshot-rotation") >= 2 }, "/opt/coppice", "runs")
+	// A timer that was switched off is started again with its link, as when the package was removed and installed anew.
+	m.Must(t, "systemctl", "disable", "--now", "coppice-snapshot-rotation.timer")
+	if out := m.Must(t, "/opt/coppice", "install", "--yes"); !strings.Contains(out, "started: coppice-snapshot-rotation.timer\n") {
+		t.Error(out)
+	}
+	m.Must(t, "systemctl", "is-active", "coppice-snapshot-rotation.timer")
 	m.Must(t, "systemctl", "stop", "coppice-snapshot-rotation.timer")
 
-	// A run that fails is in the journal as an error, also under the unit that tells of it.
+	// A run that fails is in the journal as an error, also under the unit that tells of it. Its playbook tells nobody.
 	m.Must(t, "/opt/coppice", "install", "bad", "--yes", "--tell", "/etc/coppice/credentials/hook")
 	if result, log := ran(t, m, "coppice-bad.service"); result != "exit-code" || !strings.Contains(log, "not on a btrfs") && !strings.Contains(log, "cannot open btrfs") {
 		t.Errorf("%s\n%s", result, log)
 	}
 	until(t, m, "nothing tells of the failure", has("coppice-bad.service has failed: exit code 1, a step failed", "journalctl -u coppice-bad.service"),
 		"journalctl", "-o", "cat", "--no-pager", "-p", "err", "-u", "coppice-failed@coppice-bad.service.service")
+	until(t, m, "nothing is sent", has("unit-failed: succeeded"), "journalctl", "-o", "cat", "--no-pager", "-u", "coppice-failed@coppice-bad.service.service")
+	if heard := l.all(); strings.Count(heard, "/hook/") != 1 || !strings.Contains(heard, "exit code 1, a step failed") {
+		t.Errorf("heard\n%s", heard)
+	}
+	// One that tells is not told of twice.
+	m.Must(t, "/opt/coppice", "install", "telling", "--yes", "-i", "hook=@/etc/coppice/credentials/hook")
+	if result, log := ran(t, m, "coppice-telling.service"); result != "exit-code" {
+		t.Errorf("%s\n%s", result, log)
+	}
+	until(t, m, "systemd does not tell", has("coppice-telling.service has failed: exit code 1"), "journalctl", "-o", "cat", "--no-pager", "-u", "coppice-failed@coppice-telling.service.service")
+	until(t, m, "it goes on", has("inactive"), "systemctl", "is-active", "coppice-failed@coppice-telling.service.service")
+	if heard := l.all(); strings.Count(heard, "/hook/") != 1 || !strings.Contains(heard, "by itself") {
+		t.Errorf("heard\n%s", heard)
+	}
 	// One that never came to its steps can't tell itself.
 	m.Must(t, "cp", "/etc/mistake.yaml", "/etc/coppice/playbooks/bad.yaml")
 	if result, log := ran(t, m, "coppice-bad.service"); result != "exit-code" || !strings.Contains(log, "usaeg") {

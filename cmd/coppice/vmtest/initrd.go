@@ -5,21 +5,44 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/hbohlen/coppice/cmd/coppice/vmtest/wire"
 )
 
 const agentPackage = "github.com/hbohlen/coppice/cmd/coppice/vmtest/agent"
 
-// Build builds a program of this module for a machine: static, for it has no libraries of the host's.
+// programs are those that Build has built, by package: linking one takes longer than writing it.
+var programs struct {
+	sync.Mutex
+	built map[string][]byte
+}
+
+// Build builds a program of this module for a machine: static, for it has no libraries of the host's. The file is gone with the test.
 func Build(t T, pkg string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), filepath.Base(pkg))
+	programs.Lock()
+	defer programs.Unlock()
+	if data, done := programs.built[pkg]; done {
+		if err := os.WriteFile(out, data, 0o755); err != nil {
+			t.Fatalf("cannot write %s: %v", pkg, err)
+		}
+		return out
+	}
 	c := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if log, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build %s: %v\n%s", pkg, err, log)
 	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatalf("cannot read %s: %v", pkg, err)
+	}
+	if programs.built == nil {
+		programs.built = map[string][]byte{}
+	}
+	programs.built[pkg] = data
 	return out
 }
 

@@ -1,11 +1,12 @@
 package vmtest
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -33,6 +34,8 @@ type Options struct {
 	// Hold makes an initrd of Kind Systemd wait for Machine.Go before it has found any disk; Stay for Machine.On before it mounts the root.
 	Hold, Stay bool
 	Memory     int // MiB; 0: 512
+	// Clock is what the clock of the hardware says when the machine is switched on, in UTC; zero: what the host's says.
+	Clock time.Time
 	// StopOnError makes the machine stand still when a disk fails, as if time had stopped, see Stopped. Else it is told.
 	StopOnError bool
 }
@@ -126,6 +129,9 @@ func start(t T, o Options, more ...string) *Machine {
 		"-chardev", "socket,id=agent,path=" + dir + "/agent,server=on,wait=off", "-device", "virtserialport,chardev=agent,name=" + wire.Port,
 		"-kernel", o.Base.Kernel, "-initrd", o.Initrd,
 		"-append", strings.TrimSpace("console=ttyS0 " + map[bool]string{false: "quiet", true: "systemd.show_status=1"}[debug] + " panic=-1 mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
+	if !o.Clock.IsZero() {
+		args = append(args, "-rtc", "base="+o.Clock.UTC().Format("2006-01-02T15:04:05"))
+	}
 	onError := "report"
 	if o.StopOnError {
 		onError = "stop"
@@ -348,11 +354,20 @@ func (m *Machine) Write(path, content string) {
 	}
 }
 
-// WriteAll writes files, in any order.
+// WriteAll writes files, and the folders that they are in.
 func (m *Machine) WriteAll(files map[string]string) {
 	m.t.Helper()
-	for path := range maps.Keys(files) {
-		m.Write(path, files[path])
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for path, content := range files {
+		if err := w.WriteHeader(&tar.Header{Name: strings.TrimPrefix(path, "/"), Mode: 0o644, Size: int64(len(content)), ModTime: time.Now()}); err != nil {
+			m.t.Fatalf("cannot write %s: %v", path, err)
+		}
+		_, _ = io.WriteString(w, content) // into memory
+	}
+	_ = w.Close()
+	if out, code := m.RunWith(archive.Bytes(), "tar", "--warning=no-timestamp", "-C", "/", "-xf", "-"); code != 0 {
+		m.t.Fatalf("cannot write files: %s", out)
 	}
 }
 

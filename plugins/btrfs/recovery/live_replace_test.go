@@ -78,7 +78,7 @@ func TestReplace(t *testing.T) {
 		t.Errorf("an archived one: %q", r.entries("old_roots"))
 	}
 
-	r.sh(`mkdir -p root/etc; printf 'UUID=x / btrfs defaults,subvolid=256 0 0\n# x /y btrfs subvolid=7 0 0\nUUID=x /home btrfs subvol=home 0 0\n' >root/etc/fstab; btrfs -q subvolume snapshot -r root by-id; btrfs -q subvolume snapshot -r root ro; echo x >file`)
+	r.sh(`mkdir -p root/etc; printf 'UUID=x / btrfs defaults,subvolid=256 0 0\n# x /y btrfs subvolid=7 0 0\nUUID=x /home btrfs subvol=home 0 0\nUUID=x /mnt btrfs subvolid=5,noatime 0 0\n' >root/etc/fstab; btrfs -q subvolume snapshot -r root by-id; btrfs -q subvolume snapshot -r root ro; echo x >file`)
 	p = r.Plan(r.Request(5, "replace", rig.Inputs{"subvolume": "root", "from": "by-id"}))
 	if n := strings.Count(rig.Told(p.Diagnostics), "subvolid="); n != 1 {
 		t.Errorf("%s", rig.Told(p.Diagnostics))

@@ -93,11 +93,21 @@ func (o *replacing) observeFstab(f *kernel.Filesystem) error {
 		if len(fields) < 4 || strings.HasPrefix(fields[0], "#") || fields[2] != "btrfs" {
 			continue
 		}
-		if strings.Contains(","+fields[3], ",subvolid=") {
+		if byID(fields[3]) {
 			o.byID = append(o.byID, "the line of "+fields[1]+" in its /"+fstab)
 		}
 	}
 	return nil
+}
+
+// byID reports whether options of a mount name a subvolume by its id. The top level, 5 or 0, is none that could be replaced, see btrfs(5).
+func byID(options string) bool {
+	for option := range strings.SplitSeq(options, ",") {
+		if id, ok := strings.CutPrefix(option, "subvolid="); ok && id != "5" && id != "0" {
+			return true
+		}
+	}
+	return false
 }
 
 // nested are the subvolumes that lie in one, by their paths in it.

@@ -80,6 +80,7 @@ rec {
       speed = toString (inputs.scrub_speed or 0);
     in
     {
+      tells = lib.any given [ "notify_url" "alertmanager" "ping_url" ];
       network = lib.hasPrefix "ssh:" target || lib.any given [ "notify_url" "alertmanager" "ping_url" ];
       files = builtins.elem name [
         "backup"

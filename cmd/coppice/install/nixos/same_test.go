@@ -89,7 +89,7 @@ func TestSameAsInstall(t *testing.T) {
 func TestSameTold(t *testing.T) {
 	e := evaluateOne(t, changed(`services.coppice.tellFailures = "/run/secrets/url";`))
 	got := e.Services["coppice-failed@"].text()
-	for _, want := range []string{"LoadCredential=notify_url:/run/secrets/url\n", "ExecStart=" + program + " failed %i --to @%d/notify_url\n", "AF_INET6"} {
+	for _, want := range []string{"LoadCredential=notify_url:/run/secrets/url\n", "ExecStart=" + program + " failed %i --to %d/notify_url\n", "AF_INET6"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}

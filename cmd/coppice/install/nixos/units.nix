@@ -24,7 +24,8 @@ in
       wants = [ "time-sync.target" ] ++ lib.optional (needs != null && needs.network) "network-online.target";
       after = [ "time-sync.target" ] ++ lib.optional (needs != null && needs.network) "network-online.target";
       onFailure = [ "coppice-failed@%n.service" ] ++ onFailure;
-      unitConfig = lib.optionalAttrs (mounts != [ ]) { RequiresMountsFor = map confine.word mounts; };
+      unitConfig = lib.optionalAttrs (mounts != [ ]) { RequiresMountsFor = map confine.word mounts; }
+      // lib.optionalAttrs (needs != null && needs.tells) { X-CoppiceTells = "yes"; };
 
       # To receive backups and to reach other machines; all else is in the one binary.
       path = [
@@ -94,7 +95,7 @@ in
       description = "Tell that %i has failed";
       serviceConfig = {
         Type = "oneshot";
-        ExecStart = "${package}/bin/coppice failed %i" + lib.optionalString (file != null) " --to @%d/notify_url";
+        ExecStart = "${package}/bin/coppice failed %i" + lib.optionalString (file != null) " --to %d/notify_url";
         TimeoutStartSec = "5min";
         UMask = "0077";
       }

@@ -11,6 +11,7 @@ import (
 
 // Needs are what a playbook must be allowed to do beyond reading and snapshotting a btrfs.
 type Needs struct {
+	Tells      bool     // when a run fails, it tells somebody itself
 	Network    bool     // it tells somebody, or copies to another machine
 	Files      bool     // it makes files with owners, modes and attributes that others have given them
 	Speed      bool     // it sets how fast the kernel scrubs, in /sys/fs/btrfs
@@ -33,6 +34,7 @@ func NeedsOf(p *check.Program, inputs map[string]any) Needs {
 	for _, section := range [][]*check.Step{p.Steps, p.OnFailure, p.Always} {
 		n.add(section, env)
 	}
+	n.Tells = slices.ContainsFunc(slices.Concat(p.OnFailure, p.Always), func(s *check.Step) bool { return tells(s, env) })
 	for _, v := range inputs {
 		n.looks(v)
 	}
@@ -80,6 +82,25 @@ func (n *Needs) add(steps []*check.Step, env expression.Env) {
 			}
 		}
 	}
+}
+
+// tells reports whether a step may send something to somebody.
+func tells(s *check.Step, env expression.Env) bool {
+	if never(s, env) {
+		return false
+	}
+	if !s.IsBlock() {
+		return s.Plugin() == "notify" && s.Source.Uses.Action != "metrics"
+	}
+	if s.Call != nil {
+		env = called(s.Call, env)
+	}
+	for _, section := range s.Sections() {
+		if slices.ContainsFunc(section, func(s *check.Step) bool { return tells(s, env) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // called is the environment of a called playbook, with that of the one that calls it.

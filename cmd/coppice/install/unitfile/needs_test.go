@@ -31,8 +31,37 @@ on_failure: [{if: inputs.url != nil, uses: notify.send}]
 			t.Fatal(wrong, more)
 		}
 		n := NeedsOf(program, map[string]any{"to": "x"})
+		if n.Tells { // what is called tells of itself alone
+			t.Errorf("with %q: %+v", given, n)
+		}
 		if n.Network != network || len(n.Writes) != 1 || n.Writes[0] != "/srv/x" || len(n.Foreign) > 0 {
 			t.Errorf("with %q: %+v", given, n)
+		}
+	}
+}
+
+// Who tells of its own failure: in on_failure or always, and not only in numbers.
+func TestTells(t *testing.T) {
+	anything := &schema.Schema{Type: schema.Object}
+	plugins := map[string]*sdk.Description{"notify": {Name: "notify"}}
+	for _, action := range []string{"send", "metrics", "alertmanager", "ping"} {
+		plugins["notify"].Actions = append(plugins["notify"].Actions, sdk.Info{Name: action, Inputs: anything, Outputs: anything})
+	}
+	for text, want := range map[string]bool{
+		"steps: [{uses: notify.send}]":                                                             false,
+		"steps: [{uses: notify.send}]\non_failure: [{uses: notify.send}]":                          true,
+		"steps: [{uses: notify.send}]\non_failure: [{uses: notify.metrics}]":                       false,
+		"steps: [{uses: notify.send}]\nalways: [{uses: notify.ping, if: error != nil}]":            true,
+		"steps: [{uses: notify.send}]\nalways: [{uses: notify.alertmanager, if: inputs.a != nil}]": false,
+		"steps: [{uses: notify.send}]\non_failure: [{block: [{uses: notify.send}]}]":               true,
+	} {
+		p, wrong := playbook.Parse("main.yaml", []byte("version: 1\nname: main\ninputs: {a: {type: string, optional: true}}\n"+text+"\n"))
+		program, more := check.Check(p, plugins, nil)
+		if program == nil || wrong.HasErrors() || more.HasErrors() {
+			t.Fatal(text, wrong, more)
+		}
+		if got := NeedsOf(program, map[string]any{"a": nil}).Tells; got != want {
+			t.Errorf("%s: %v", text, got)
 		}
 	}
 }

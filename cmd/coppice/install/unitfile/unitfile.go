@@ -86,6 +86,10 @@ func Service(p Playbook, m Machine) string {
 		line("RequiresMountsFor=%s", quoted(mount))
 	}
 	line("OnFailure=coppice-failed@%%n.service")
+	if p.Needs.Tells {
+		line("# For coppice-failed@.service: a run that has come to its end has told somebody itself.")
+		line(TellsMark)
+	}
 	line("")
 	line("[Service]")
 	line("Type=notify")
@@ -120,6 +124,9 @@ func Service(p Playbook, m Machine) string {
 	b.WriteString(Confinement(p.Needs))
 	return b.String()
 }
+
+// TellsMark stands in a service whose runs tell of their own failure. systemd looks at nothing that begins with X-, see systemd.unit(5).
+const TellsMark = "X-CoppiceTells=yes"
 
 // ChosenMark stands in a timer whose calendar somebody has chosen. It stays when the timer is written anew.
 const ChosenMark = "# Chosen with --calendar.\n"
