@@ -24,7 +24,7 @@ func (a *app) reportCommand() *cobra.Command {
 		Short: "Draw what has happened: runs, space, snapshots",
 		Long: "Draw what has happened, on one axis of time: how the runs of the playbooks went and how long they took, how full the\n" +
 			"filesystems were, and when the snapshots were taken that there are. What needs somebody stands first, as in\n" +
-			"coppice status. Nothing is changed.\n\n" +
+			"coppice status, which exits with 4 then; this does not. Nothing is changed.\n\n" +
 			"How full a filesystem was is what a step btrfs.usage has measured in a run, as snapshot-rotation does. What nobody has\n" +
 			"measured is not drawn.\n\n" +
 			"With --html it is one page with all pictures, and with their figures as tables. It needs no network and no scripts.",
@@ -64,7 +64,7 @@ func (a *app) reportCommand() *cobra.Command {
 		},
 	}
 	registerFilesystem(c, &filesystem)
-	c.Flags().IntVar(&days, "days", reportDays, "draw this `many` days, today the last; 0: all that is known of")
+	c.Flags().IntVar(&days, "days", reportDays, "draw so `many` days, today the last; 0: all that is known of")
 	c.Flags().BoolVar(&html, "html", false, "print a page for a browser instead")
 	c.Flags().StringVar(&out, "out", "", "write the page to a `file` that is never there in part, and that only its owner can read")
 	return c

@@ -249,11 +249,16 @@ func missed(p playbookHealth, past picture.Playbook, now time.Time) (from time.T
 	if at := info.ModTime(); at.After(from) {
 		from = at
 	}
-	from = from.UTC()
-	runs := past.Runs
+	return from.UTC(), unmet(c, past.Runs, from, now, p.within+late)
+}
+
+// unmet are the times of a calendar at which a run should have begun and none did before the next time, so much time ago that it is not on
+// its way any more. The runs are in the order in which they began.
+func unmet(c *calendar.Calendar, runs []picture.Run, from, now time.Time, slack time.Duration) []time.Time {
+	all := []time.Time{}
 	slot, ok := c.Next(from)
 	for range mostMissed {
-		if !ok || slot.Add(p.within+late).After(now) {
+		if !ok || slot.Add(slack).After(now) {
 			break
 		}
 		next, more := c.Next(slot)
@@ -265,5 +270,5 @@ func missed(p playbookHealth, past picture.Playbook, now time.Time) (from time.T
 		}
 		slot, ok = next, more
 	}
-	return from, all
+	return all
 }

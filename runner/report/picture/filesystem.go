@@ -2,6 +2,7 @@ package picture
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ const (
 	spaceHigh    = 120
 	sourceHigh   = 22
 	deletedHigh  = 6              // of the mark of a snapshot that is gone
+	mostMarks    = 400            // of a source, one by one
 	mostTicks    = 1200           // of a source: more than there are pixels is of no use
 	longestGap   = 36 * time.Hour // between two measurements with a line between them
 	mostMeasured = 400            // dots
@@ -152,12 +154,13 @@ func (p *page) area(history []Space) {
 
 // snapshots draws when the snapshots of each source were taken.
 func (p *page) snapshots(f *Filesystem) {
-	gone, before := 0, 0
+	gone, before, dense := 0, 0, false
 	for i := range f.Sources {
 		s := &f.Sources[i]
 		figure := fmt.Sprint(len(s.Existing))
 		gone += len(s.Deleted)
 		before += p.axis.Before(s.Existing)
+		dense = dense || len(s.Existing) > mostMarks
 		p.row(sourceName(s), figure, func() { p.source(s) })
 	}
 	p.ticks()
@@ -167,6 +170,9 @@ func (p *page) snapshots(f *Filesystem) {
 	if gone > 0 {
 		p.key(`<rect class="gone" x="6" y="7" width="2" height="6"/>`)
 		p.put("was taken then, and deleted since: %d</li>", gone)
+	}
+	if dense {
+		p.put("<li>where they stand too close, the higher the more</li>")
 	}
 	if before > 0 {
 		p.put("<li>older than the picture: %d</li>", before)
@@ -224,8 +230,28 @@ func (p *page) source(s *Source) {
 	p.grid()
 	p.put("<line class=\"base\" x1=\"0\" x2=\"100%%\" y1=\"%d\" y2=\"%d\"/>", sourceHigh-1, sourceHigh-1)
 	p.marks(s.Deleted, "gone", sourceHigh-1-deletedHigh, deletedHigh)
-	p.marks(s.Existing, "snapshot", 1, sourceHigh-2)
+	if len(s.Existing) > mostMarks {
+		p.crowd(s.Existing)
+	} else {
+		p.marks(s.Existing, "snapshot", 1, sourceHigh-2)
+	}
 	p.close()
+}
+
+// crowd draws how many snapshots were taken when, where there are too many for marks.
+func (p *page) crowd(all []Snapshot) {
+	const parts = 200
+	counts := p.axis.Counts(all, parts)
+	most := slices.Max(counts)
+	span := p.axis.End.Sub(p.axis.Start) / parts
+	for i, n := range counts {
+		if n == 0 {
+			continue
+		}
+		high := max(float64(sourceHigh-2)*float64(n)/float64(most), 1.5)
+		p.put("<rect class=\"snapshot\" x=\"%s\" width=\"%s\" y=\"%.1f\" height=\"%.1f\"><title>from %s: %d</title></rect>", percent(float64(i)/parts), percent(0.9/parts),
+			float64(sourceHigh-1)-high, high, p.when(p.axis.Start.Add(time.Duration(i)*span)), n)
+	}
 }
 
 // marks draws snapshots where they were taken.

@@ -57,7 +57,7 @@ func (p *page) when(t time.Time) string { return t.In(p.place).Format("2006-01-0
 // head is all above the first figure.
 func (p *page) head() {
 	p.put("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
-	p.put("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n")
+	p.put("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n")
 	p.put("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n")
 	p.put("<meta name=\"generator\" content=\"coppice\">\n<link rel=\"icon\" href=\"data:,\">\n")
 	p.put("<title>%s: storage until %s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n", p.Host, p.when(p.At), raw(css))
@@ -106,25 +106,35 @@ func (p *page) close() { p.put("</svg>") }
 
 // row is a picture with what it is of in front of it, and what it comes to behind it.
 func (p *page) row(label, figure string, draw func()) {
-	p.put("<div class=\"row\"><div class=\"label\">%s</div><div class=\"picture\">", label)
+	p.put("<div class=\"row\"><div class=\"label\" title=\"%s\">%s</div><div class=\"picture\">", label, label)
 	draw()
 	p.put("</div><div class=\"figure\">%s</div></div>\n", figure)
 }
 
+// mostLabels is how many labels an axis has at most; on a narrow screen fewer.
+const mostLabels = 6
+
 // ticks is the axis below pictures.
 func (p *page) ticks() {
 	p.put("<div class=\"row ticks\" aria-hidden=\"true\"><div class=\"label\"></div><div class=\"picture\">")
-	for _, t := range p.axis.Ticks(6) {
-		if at := p.axis.at(t.At); at < 0.88 {
-			p.put("<span style=\"left:%s\">%s</span>", percent(at), t.Label)
+	shown := 0
+	for _, t := range p.axis.Ticks(mostLabels) {
+		at, class := p.axis.at(t.At), ""
+		switch {
+		case at > 0.87: // no room for its label
+			continue
+		case at > 0.78 || shown%2 == 1:
+			class = " class=\"wide\""
 		}
+		shown++
+		p.put("<span%s style=\"left:%s\">%s</span>", raw(class), percent(at), t.Label)
 	}
 	p.put("</div><div class=\"figure\"></div></div>\n")
 }
 
 // grid draws the marks of the axis behind a picture.
 func (p *page) grid() {
-	for _, t := range p.axis.Ticks(6) {
+	for _, t := range p.axis.Ticks(mostLabels) {
 		x := percent(p.axis.at(t.At))
 		p.put("<line class=\"grid\" x1=\"%s\" x2=\"%s\" y1=\"0\" y2=\"100%%\"/>", x, x)
 	}

@@ -32,7 +32,7 @@ code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mon
 .big b{font-size:1.5rem;font-variant-numeric:tabular-nums}
 .big span{color:var(--soft);margin-left:.4rem}
 .row{display:grid;grid-template-columns:8rem minmax(0,1fr) 6rem;gap:0 .75rem;align-items:center;margin:.25rem 0}
-.label{font-size:.85rem}
+.label{font-size:.85rem;line-height:1.35;overflow:hidden;display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:2}
 .figure{font-size:.85rem;font-variant-numeric:tabular-nums;color:var(--soft)}
 .picture{position:relative;min-width:0}
 svg{display:block;overflow:hidden}
@@ -80,13 +80,13 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.2rem .9rem .2rem 0;border-bottom:1px solid var(--grid);font-weight:400;overflow-wrap:normal;white-space:nowrap}
 thead th{color:var(--soft);position:sticky;top:0;background:var(--card)}
 footer{font-size:.82rem;margin:1.5rem .25rem 0}
-@media (max-width:40rem){
+@media (max-width:48rem){
 main{padding:1rem .6rem 2rem}
 section{padding:.9rem .85rem}
 .row{grid-template-columns:minmax(0,1fr) auto;margin:.5rem 0}
 .row .picture{grid-column:1/-1;grid-row:2}
 .ticks{margin:-.4rem 0 0}
-.ticks .label,.ticks .figure{display:none}
+.ticks .label,.ticks .figure,.wide{display:none}
 }
 @media print{body{background:none}section{break-inside:avoid}}
 `
