@@ -176,7 +176,7 @@ func until(t testing.TB, m *vmtest.Machine, argv ...string) string {
 func arrive(t testing.TB, m *vmtest.Machine) {
 	t.Helper()
 	m.Await("root")
-	until(t, m, "systemctl", "-q", "is-active", "local-fs.target")
+	m.Must("systemctl", "start", "local-fs.target") // it is being started, and this waits for it
 }
 
 // top executes a script at the filesystem's top level.
