@@ -37,9 +37,9 @@ func HistoryJSON(o Options, r *picture.Report) error {
 // History draws the history of a machine in characters, days beginning where place has them. With ascii only those are used
 // that every terminal and font has.
 func History(o Options, r *picture.Report, place *time.Location, ascii bool) error {
-	h := &history{form: newForm(o), Report: r, place: place, signs: unicodeSigns}
+	h := &history{form: newForm(o), Report: r, place: place, signs: unicodeSigns()}
 	if ascii {
-		h.signs = asciiSigns
+		h.signs = asciiSigns()
 	}
 	h.axis = r.Axis(place)
 	p := h.page()
@@ -77,8 +77,8 @@ type signs struct {
 	cut     string // where a name was cut
 }
 
-var (
-	unicodeSigns = &signs{
+func unicodeSigns() *signs {
+	return &signs{
 		bars: strings.Split(" ▁▂▃▄▅▆▇█", ""), nothing: "·", mark: "╵", error: "✗", warning: "!", cut: ellipsis,
 		outcome: map[picture.Outcome]span{
 			picture.Changed: {green, "■"}, picture.Unchanged: {green, "□"}, picture.Rescued: {yellow, "▣"}, picture.Failed: {red, "✗"},
@@ -86,7 +86,10 @@ var (
 			picture.Missed: {yellow, "○"}, picture.Unknown: {dim, "?"},
 		},
 	}
-	asciiSigns = &signs{
+}
+
+func asciiSigns() *signs {
+	return &signs{
 		bars: strings.Split(" .:-=+*#@", ""), nothing: ".", mark: "|", error: "x", warning: "!", cut: "~",
 		outcome: map[picture.Outcome]span{
 			picture.Changed: {green, "#"}, picture.Unchanged: {green, "="}, picture.Rescued: {yellow, "r"}, picture.Failed: {red, "x"},
@@ -94,7 +97,7 @@ var (
 			picture.Missed: {yellow, "o"}, picture.Unknown: {dim, "?"},
 		},
 	}
-)
+}
 
 // historyWidth is how wide pictures are where nobody says how wide the output may be.
 const historyWidth = 100
@@ -198,7 +201,7 @@ func (h *history) runs(p *page) {
 func (h *history) playbook(b picture.Playbook) string {
 	var parts []string
 	if !b.Installed {
-		parts = append(parts, "not installed")
+		parts = append(parts, "without a service")
 	}
 	parts = append(parts, Count(len(b.Runs), "run"))
 	for _, t := range b.Tally() {

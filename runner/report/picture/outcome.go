@@ -20,8 +20,10 @@ const (
 	Interrupted Outcome = "interrupted" // it was killed, or cut off from power
 	Running     Outcome = "running"     // it runs
 	Unknown     Outcome = "unknown"     // a later coppice has written its record
-	Missed      Outcome = "missed"      // it never began; of no run
 )
+
+// Missed is the outcome of what never began, and so of no run.
+const Missed = Outcome("missed")
 
 // outcomes in the order in which they are counted up, and what is told of how many.
 var outcomes = []struct {

@@ -2,8 +2,10 @@ package picture_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -72,5 +74,72 @@ func balanced(t *testing.T, name, page string) {
 	}
 	if len(open) > 0 {
 		t.Errorf("%s: not closed: %q", name, open)
+	}
+}
+
+// TestFigures: as many marks and blocks are drawn as there are snapshots and runs, and the tables have the same figures.
+func TestFigures(t *testing.T) {
+	r := samples.Server()
+	page := picture.Page(r, time.UTC)
+	count := func(pattern string) int { return len(regexp.MustCompile(pattern).FindAllString(page, -1)) }
+	existing, deleted, runs, missed, ended := 0, 0, 0, 0, 0
+	for _, s := range r.Filesystems[0].Sources {
+		existing += len(s.Existing)
+		deleted += len(s.Deleted)
+	}
+	for _, p := range r.Playbooks {
+		runs += len(p.Runs)
+		missed += len(p.Missed)
+		for _, run := range p.Runs {
+			if run.Outcome != picture.Interrupted {
+				ended++
+			}
+		}
+	}
+	const block = `<rect class="%s" x="[^"]*" width="[^"]*" y="[^"]*" height="[^"]*" rx="1.5"/>`
+	for what, c := range map[string]struct{ got, want int }{
+		"marks of snapshots":         {count(`<rect class="snapshot" [^>]*><title>`), existing},
+		"marks of deleted snapshots": {count(`<rect class="gone" [^>]*><title>`), deleted},
+		"blocks of runs":             {count(fmt.Sprintf(block, "(changed|unchanged|rescued|failed|interrupted)")), runs},
+		"blocks of missed runs":      {count(fmt.Sprintf(block, "missed")), missed},
+		"dots of durations":          {count(`class="dot (changed|unchanged|rescued|failed)"[^>]*><title>`), ended},
+		"dots of measurements":       {count(`<circle class="dot" `), len(r.Filesystems[0].Measured) + 1},
+		"snapshots by day":           {sumOf(t, page, "The snapshots by day", 0), existing},
+		"snapshots in figures":       {sumOf(t, page, "The snapshots in figures", 1), existing},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d, want %d", what, c.got, c.want)
+		}
+	}
+}
+
+// sumOf adds up the cells of a table that are whole numbers, or one column of it, from 1.
+func sumOf(t *testing.T, page, caption string, column int) int {
+	t.Helper()
+	_, table, ok := strings.Cut(page, "<summary>"+caption+"</summary>")
+	table, _, ended := strings.Cut(table, "</table>")
+	if !ok || !ended {
+		t.Fatalf("no table %q", caption)
+	}
+	sum := 0
+	for _, row := range strings.Split(table, "<tr>")[2:] {
+		for i, cell := range regexp.MustCompile(`<td>(\d+)</td>`).FindAllStringSubmatch(row, -1) {
+			if column == 0 || i == column-1 {
+				n, _ := strconv.Atoi(cell[1]) // digits
+				sum += n
+			}
+		}
+	}
+	return sum
+}
+
+// TestGap: no line is drawn where nobody has measured for long.
+func TestGap(t *testing.T) {
+	r := samples.Empty()
+	for _, days := range []int{20, 19, 5, 4} {
+		r.Filesystems[0].Measured = append(r.Filesystems[0].Measured, picture.Space{At: samples.At.Add(-time.Duration(days) * 24 * time.Hour), Size: 100, FreeRatio: 0.5})
+	}
+	if n := strings.Count(picture.Page(r, time.UTC), `class="curve"`); n != 2 {
+		t.Errorf("%d lines, want 2", n)
 	}
 }

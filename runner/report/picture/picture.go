@@ -18,7 +18,7 @@ type Report struct {
 	Since       time.Time    `json:"since"`       // where the pictures begin
 	Host        string       `json:"hostname"`    // the machine's name
 	Attention   []Concern    `json:"attention"`   // what needs somebody, errors first, as status tells it
-	Playbooks   []Playbook   `json:"playbooks"`   // those that are installed, and those that have run since then
+	Playbooks   []Playbook   `json:"playbooks"`   // those that are installed, and those that have run since the pictures begin
 	Filesystems []Filesystem `json:"filesystems"` // those that the installed playbooks are about; all that are mounted where there is none
 }
 
@@ -33,10 +33,10 @@ type Concern struct {
 // Playbook is how the runs of a playbook went.
 type Playbook struct {
 	Name      string      `json:"name"`                 // the playbook's name
-	Installed bool        `json:"installed"`            // whether a service runs it
+	Installed bool        `json:"installed"`            // whether a service of the running system starts it; what is run by hand or in the initrd has none
 	Calendar  string      `json:"calendar,omitempty"`   // of its timer; absent without one
 	Next      time.Time   `json:"next,omitzero"`        // when its timer starts it next
-	Runs      []Run       `json:"runs"`                 // since then, the oldest first
+	Runs      []Run       `json:"runs"`                 // since the pictures begin, the oldest first
 	Missed    []time.Time `json:"missed"`               // when its timer would have started it, and no run began until the next time
 	From      time.Time   `json:"missed_from,omitzero"` // from when on it is known what was missed: its timer is as it is now, and there are records; absent when nothing is known
 }

@@ -49,7 +49,7 @@ func (p *page) schedule(b *Playbook) string {
 	var parts []string
 	switch {
 	case !b.Installed:
-		parts = append(parts, "not installed")
+		parts = append(parts, "without a service here: run by hand, or at boot")
 	case b.Calendar == "":
 		parts = append(parts, "without a timer")
 	default:
@@ -123,20 +123,26 @@ func (p *page) strip(b *Playbook, columns []Column) {
 
 // mark is a sign above a column in which something was not as it should be: colours alone do not tell.
 func (p *page) mark(o Outcome, x float64) {
-	shape := marks[o]
+	shape := o.shape()
 	if shape == "" {
 		return
 	}
 	p.put("<svg x=\"%s\" y=\"6\" overflow=\"visible\"><path class=\"mark %s\" d=\"%s\"/></svg>", percent(x), string(o), raw(shape))
 }
 
-// marks are signs around 0,0.
-var marks = map[Outcome]string{
-	Failed:      "M-3.5-3.5L3.5 3.5M-3.5 3.5L3.5-3.5",
-	TimedOut:    "M-3.5-3.5L3.5 3.5M-3.5 3.5L3.5-3.5",
-	Missed:      "M3.5 0A3.5 3.5 0 1 1-3.5 0A3.5 3.5 0 1 1 3.5 0Z",
-	Interrupted: "M0-4V1M0 3.5V4",
-	Rescued:     "M-3.5 3L0-3.5L3.5 3Z",
+// shape is the sign of an outcome, around 0,0; "" of those that are as they should be.
+func (o Outcome) shape() string {
+	switch o {
+	case Failed, TimedOut:
+		return "M-3.5-3.5L3.5 3.5M-3.5 3.5L3.5-3.5"
+	case Missed:
+		return "M3.5 0A3.5 3.5 0 1 1-3.5 0A3.5 3.5 0 1 1 3.5 0Z"
+	case Interrupted:
+		return "M0-4V1M0 3.5V4"
+	case Rescued:
+		return "M-3.5 3L0-3.5L3.5 3Z"
+	}
+	return ""
 }
 
 // took draws how long runs took.
@@ -172,7 +178,7 @@ const beyond = "M-4 4L0-4L4 4Z"
 func (p *page) legend(t Tally, took Took) {
 	p.put("<ul class=\"legend\">")
 	for _, one := range t {
-		if shape := marks[one.Outcome]; shape != "" {
+		if shape := one.Outcome.shape(); shape != "" {
 			p.key(fmt.Sprintf("<g transform=\"translate(7 7)\"><path class=\"mark %s\" d=\"%s\"/></g>", one.Outcome, shape))
 		} else {
 			p.key(fmt.Sprintf("<rect class=\"%s\" x=\"2\" y=\"2\" width=\"10\" height=\"10\" rx=\"1.5\"/>", one.Outcome))
