@@ -289,14 +289,14 @@ func (h *history) filesystem(p *page, f picture.Filesystem) {
 
 // space draws how full a filesystem was.
 func (h *history) space(p *page, f picture.Filesystem) {
-	history := f.History(h.axis)
-	if len(history) < 2 {
+	known := f.History(h.axis)
+	if len(known) < 2 {
 		p.wrap(line{}.add(plain, "  "), dim, "How full it was is not known: no run has looked. It is recorded with each run of a playbook that has a step btrfs.usage.")
 		return
 	}
 	values := make([]float64, len(h.days))
 	least, most := 1.0, 0.0
-	for _, s := range history {
+	for _, s := range known {
 		used := 1 - s.FreeRatio
 		least, most = min(least, used), max(most, used)
 		for i, d := range h.days {
@@ -305,8 +305,8 @@ func (h *history) space(p *page, f picture.Filesystem) {
 			}
 		}
 	}
-	p.put(h.start("used").add(cyan, h.bars(values, 1)).pad(h.label+h.room).add(plain, fmt.Sprintf("  %3.0f %%", 100*values[len(values)-1])))
-	p.wrap(line{}.pad(h.label), dim, fmt.Sprintf("from %.0f to %.0f %%, measured %d times", 100*least, 100*most, len(history)))
+	p.put(h.start("used").add(cyan, h.bars(values, 1)).pad(h.label+h.room).add(plain, fmt.Sprintf("  %3.0f %%", 100*(1-known[len(known)-1].FreeRatio))))
+	p.wrap(line{}.pad(h.label), dim, fmt.Sprintf("from %.0f to %.0f %%, measured %d times", 100*least, 100*most, len(known)))
 }
 
 // snapshots tells what the pictures of snapshots do not.
