@@ -23,7 +23,8 @@
 //	ini file=NAME     a unit of systemd: it is verified, and written to that file before
 //	                  the next command runs
 //
-// Blocks of other languages are not looked at.
+// Blocks of other languages are not looked at. (TestDrill in cmd/coppice/boottest follows
+// put-yesterdays-root-back.md on a machine, and executes those of sh as well.)
 //
 // # Where commands run
 //
