@@ -127,6 +127,15 @@ func (b *browser) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// requests are what was asked of the server since the last look.
+func (b *browser) requests() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	asked := b.asked
+	b.asked = nil
+	return asked
+}
+
 // run starts the browser, which can reach nothing but the server.
 func (b *browser) run(dark bool, args ...string) []byte {
 	b.t.Helper()
@@ -153,7 +162,7 @@ func (b *browser) run(dark bool, args ...string) []byte {
 // look opens reports in windows of some widths, "server:320".
 func (b *browser) look(dark bool, windows ...string) []seen {
 	b.t.Helper()
-	b.asked = nil
+	b.requests()
 	dom := b.run(dark, "--window-size=1600,1200", "--dump-dom", b.server.URL+"/around?"+strings.Join(windows, ","))
 	text := regexp.MustCompile(`(?s)<pre id="seen">(.*?)</pre>`).FindSubmatch(dom)
 	var all []seen
@@ -166,9 +175,10 @@ func (b *browser) look(dark bool, windows ...string) []seen {
 		want = append(want, "GET /page/"+name)
 	}
 	slices.Sort(want)
-	slices.Sort(b.asked)
-	if !slices.Equal(b.asked, want) {
-		b.t.Errorf("the browser has asked for %q", b.asked)
+	asked := b.requests()
+	slices.Sort(asked)
+	if !slices.Equal(asked, want) {
+		b.t.Errorf("the browser has asked for %q", asked)
 	}
 	return all
 }
