@@ -77,7 +77,7 @@ var mended = []string{"Choose", "Look, then do it"}
 func TestDrill(t *testing.T) {
 	base := vmtest.GetBase(t)
 	disk := vmtest.NewDisk(t, base)
-	o := vmtest.Options{Base: base, Disk: disk, Append: "no_timer_check", Payload: map[string]string{"coppice": coppice(t)}, Clock: time.Date(2031, 3, 3, 8, 0, 0, 0, time.UTC)}
+	o := vmtest.Options{Base: base, Disk: disk, Payload: map[string]string{"coppice": coppice(t)}, Clock: time.Date(2031, 3, 3, 8, 0, 0, 0, time.UTC)}
 	m := vmtest.Start(t, o)
 	m.Must("sh", "-ec", `install -m 755 /run/coppice-test/coppice `+program+`
 		btrfs filesystem label / server

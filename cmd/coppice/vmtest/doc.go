@@ -61,5 +61,5 @@ func accelerator() (accel, cpu string) {
 			return "kvm", "host"
 		}
 	}
-	return "tcg,thread=multi", "qemu64,-svm"
+	return "tcg,thread=multi", "qemu64,-svm,+rdrand" // with random numbers from the beginning, as any server has
 }

@@ -122,13 +122,14 @@ func start(t T, o Options, more ...string) *Machine {
 	}
 	m := &Machine{t: t, dir: dir, exited: make(chan struct{}), waiting: map[int64]chan wire.Answer{}, greeted: make(chan string, 16)}
 	accel, cpu := accelerator()
+	// no_timer_check: on a busy host the emulated timer does not tick while the kernel looks whether it does, which makes it panic.
 	args := []string{"-machine", "q35", "-accel", accel, "-cpu", cpu, "-smp", "2", "-m", fmt.Sprint(o.Memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot", "-d", "cpu_reset", "-D", dir + "/log",
 		"-qmp", "unix:" + dir + "/qmp,server=on,wait=off",
 		"-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,path=" + dir + "/agent,server=on,wait=off", "-device", "virtserialport,chardev=agent,name=" + wire.Port,
 		"-kernel", o.Base.Kernel, "-initrd", o.Initrd,
-		"-append", strings.TrimSpace("console=ttyS0 " + map[bool]string{false: "quiet", true: "systemd.show_status=1"}[debug] + " panic=-1 mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
+		"-append", strings.TrimSpace("console=ttyS0 " + map[bool]string{false: "quiet", true: "systemd.show_status=1"}[debug] + " panic=-1 no_timer_check mitigations=off net.ifnames=0 rw " + o.Root + " " + o.Append)}
 	if !o.Clock.IsZero() {
 		args = append(args, "-rtc", "base="+o.Clock.UTC().Format("2006-01-02T15:04:05"))
 	}

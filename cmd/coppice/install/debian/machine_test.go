@@ -86,8 +86,7 @@ func TestOnAMachine(t *testing.T) {
 	base := vmtest.GetBase(t)
 	file := pack(t)
 	now := time.Date(2031, 3, 4, 20, 0, 0, 0, time.UTC)
-	// On a busy host the emulated timer does not tick while the kernel looks whether it does.
-	s := server{t: t, o: vmtest.Options{Base: base, Append: "no_timer_check", Disk: vmtest.NewDisk(t, base), Payload: map[string]string{filepath.Base(file): file}, Clock: now}}
+	s := server{t: t, o: vmtest.Options{Base: base, Disk: vmtest.NewDisk(t, base), Payload: map[string]string{filepath.Base(file): file}, Clock: now}}
 	started := time.Now()
 	s.Machine = vmtest.Start(t, s.o)
 
