@@ -12,14 +12,13 @@ import (
 // TestBoots reboots machines again and again: each time what was on the root is gone from it, and lies in the archive, once; what is
 // on another subvolume stays.
 func TestBoots(t *testing.T) {
+	t.Parallel()
 	base := vmtest.GetBase(t)
 	for _, kind := range []vmtest.Kind{vmtest.Systemd, vmtest.Dracut, vmtest.InitramfsTools} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			o := vmtest.Options{Base: base, Disk: newDisk(t, base), Root: root, Initrd: initrd(t, base, kind)}
-			boots := 2
-			if kind == vmtest.Systemd { // the quickest
-				boots = 3
-			}
+			const boots = 2 // TestSteer has many of the quickest kind
 			for n := 1; n <= boots; n++ {
 				m := vmtest.Boot(t, o)
 				arrive(t, m)

@@ -39,6 +39,7 @@ type cutter struct {
 //
 // COPPICE_TEST_CUTS is how many, COPPICE_TEST_SEED makes it the same choices.
 func TestCuts(t *testing.T) {
+	t.Parallel()
 	need.Root(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		need.Missing(t, "btrfs", "there is no /dev/fuse")

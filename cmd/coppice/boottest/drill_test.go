@@ -75,6 +75,7 @@ var mended = []string{"Choose", "Look, then do it"}
 // TestDrill breaks the root of a server which has snapshots of yesterday, so that it boots no more, and puts yesterday's back with the commands
 // of the page: while the server still runs, and in a rescue system when it does not.
 func TestDrill(t *testing.T) {
+	t.Parallel()
 	base := vmtest.GetBase(t)
 	disk := vmtest.NewDisk(t, base)
 	o := vmtest.Options{Base: base, Disk: disk, Payload: map[string]string{"coppice": coppice(t)}, Clock: time.Date(2031, 3, 3, 8, 0, 0, 0, time.UTC)}

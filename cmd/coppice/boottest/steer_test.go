@@ -92,6 +92,7 @@ func (r *machine) mark(text string) {
 
 // TestSteer boots a machine that is confirmed, and that is not; that is asked for this and that; and one whose guards trip.
 func TestSteer(t *testing.T) {
+	t.Parallel()
 	base := vmtest.GetBase(t)
 	r := newMachine(t, base, newDisk(t, base))
 	cleanup := []string{program, "run", "boot-cleanup", "-i", "clock=rtc", "-i", "retention=1ms", "-i", "keep_at_least=0"}
@@ -103,7 +104,7 @@ func TestSteer(t *testing.T) {
 	if n := len(status(t, r.Machine).Archives); n != 1 {
 		t.Errorf("before the boot was confirmed, boot-cleanup has left %d archives of 1", n)
 	}
-	until(t, r.Machine, "sh", "-c", "systemctl is-system-running | grep -qx running")
+	r.Up()
 	r.Must("systemctl", "start", install.ConfirmService)
 	until(t, r.Machine, "sh", "-c", program+` boot status --json | grep -q '"confirmed":true'`)
 	r.Must(cleanup...)

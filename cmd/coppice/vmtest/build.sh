@@ -56,8 +56,13 @@ for unit in getty@tty1.service serial-getty@ttyS0.service systemd-hwdb-update.se
 	dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount \
 	kmod-static-nodes.service modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service \
 	modprobe@loop.service systemd-sysusers.service systemd-pstore.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount \
-	systemd-modules-load.service systemd-ask-password-wall.path systemd-ask-password-console.path dracut-shutdown.service; do
+	systemd-modules-load.service systemd-ask-password-wall.path systemd-ask-password-console.path dracut-shutdown.service \
+	systemd-logind.service systemd-user-sessions.service; do
 	ln -sf /dev/null "tree/etc/systemd/system/$unit"
+done
+mkdir -p tree/etc/systemd/system-generators
+for generator in tree/usr/lib/systemd/system-generators/*; do
+	[ "${generator##*/}" = systemd-fstab-generator ] || ln -s /dev/null "tree/etc/systemd/system-generators/${generator##*/}"
 done
 
 btrfs -q subvolume create "$disk/root"
