@@ -33,7 +33,7 @@ func TestInVirtualMachine(t *testing.T) {
 
 	m.Must("systemctl", "start", "--no-block", "night.service")
 	var state string
-	for deadline := time.Now().Add(5 * time.Minute); state != "dead" && state != "failed" && time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); state != "dead" && state != "failed" && time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		if ended := m.Must("systemctl", "show", "--value", "-p", "ExecMainExitTimestampMonotonic", "night"); strings.TrimSpace(ended) != "0" {
 			state = strings.TrimSpace(m.Must("systemctl", "show", "--value", "-p", "SubState", "night"))
 		}

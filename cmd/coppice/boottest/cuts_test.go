@@ -166,12 +166,12 @@ func (c *cutter) record(limit int64, until func(*vmtest.Machine)) *os.File {
 // stopped waits until the machine stands still, for its disk has failed; or until it has rolled back. It reports which.
 func stopped(t *testing.T, m *vmtest.Machine) bool {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); !m.Stays(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); !m.Stays(); time.Sleep(50 * time.Millisecond) {
 		if m.Stopped() {
 			return true
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nothing has happened in 5 minutes")
+			t.Fatal("nothing has happened in 10 minutes")
 		}
 	}
 	return false

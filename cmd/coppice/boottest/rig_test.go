@@ -161,7 +161,7 @@ func status(t testing.TB, m *vmtest.Machine) boot.StatusOutput {
 // until runs a command in the machine until it succeeds.
 func until(t testing.TB, m *vmtest.Machine, argv ...string) string {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		out, code := m.Run(argv...)
 		if code == 0 {
 			return out

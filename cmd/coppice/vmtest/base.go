@@ -118,7 +118,7 @@ func build(cache, dir string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithTimeout(context.Background(), 4*patience)
+	ctx, stop := context.WithTimeout(context.Background(), 2*patience)
 	defer stop()
 	c := exec.CommandContext(ctx, "unshare", "--mount", "sh", "-c", buildScript, "build.sh", out, fs.Mount, kernelPackage, rootPackages, initrdModules)
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

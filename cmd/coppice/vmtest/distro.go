@@ -132,7 +132,7 @@ func buildInitrd(image string, b Base, kind Kind, files []File) error {
 			return err
 		}
 	}
-	ctx, stop := context.WithTimeout(context.Background(), 4*patience)
+	ctx, stop := context.WithTimeout(context.Background(), 2*patience)
 	defer stop()
 	c := exec.CommandContext(ctx, "unshare", "--mount", "sh", "-c", initrdScript, "initrd.sh", image, string(kind), b.Release, initrdModules, b.Tree, dir, systemdScript)
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

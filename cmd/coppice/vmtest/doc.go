@@ -27,7 +27,7 @@ import (
 )
 
 // patience is for whatever a machine does. Emulated, on a busy host, it does it slowly.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 // T is the part of testing.TB that is used.
 type T interface {
