@@ -9,7 +9,7 @@ import (
 	"github.com/hbohlen/coppice/cmd/coppice/vmtest"
 )
 
-// TestBoots reboots machines again and again: each time what was on the root is gone from it, and lies in the archive, once; what is
+// TestBoots boots machines with each kind of initrd, twice in a row: each time what was on the root is gone from it, and lies in the archive, once; what is
 // on another subvolume stays.
 func TestBoots(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,6 @@ package boottest
 
 import (
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"os/exec"
 	"path/filepath"
@@ -32,26 +31,10 @@ func count(t testing.TB, on, restored int) {
 	tally.Add(t, "%d boots from power on, and %d of a machine that was saved in its initrd, before it had found a disk", on, restored)
 }
 
-// buildOnce builds coppice.
-var buildOnce = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(work, "coppice")
-	c := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", out, "github.com/hbohlen/coppice/cmd/coppice")
-	c.Env = append(c.Environ(), "CGO_ENABLED=0")
-	log, err := c.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("cannot build coppice: %w\n%s", err, log)
-	}
-	return out, err
-})
-
 // coppice is the program, a file of the host's.
 func coppice(t testing.TB) string {
 	t.Helper()
-	file, err := buildOnce()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return vmtest.Build(t, "github.com/hbohlen/coppice/cmd/coppice")
 }
 
 // installed are the files that coppice installs for a generator of initrds, those for the image with coppice and its inputs.

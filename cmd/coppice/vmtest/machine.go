@@ -166,33 +166,35 @@ func start(t T, o Options, more ...string) *Machine {
 func (m *Machine) live(args []string, again bool, started chan<- error) {
 	runtime.LockOSThread() // the signal is sent when the thread ends that has started the process, see prctl(2)
 	defer runtime.UnlockOSThread()
-	for {
+	defer close(m.exited)
+	start := func() (*exec.Cmd, error) {
 		c := exec.Command("qemu-system-x86_64", args...)
 		c.Stdout, c.Stderr = (*console)(m), (*console)(m)
 		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-		m.mu.Lock()
 		err := c.Start()
 		m.process = c.Process
-		m.mu.Unlock()
-		if started != nil {
-			started <- err
-			started = nil
-		}
-		if err != nil {
-			m.ended = err.Error()
-			return
-		}
-		_ = c.Wait() // it is always killed, or ends by itself
-		m.ended = c.ProcessState.String()
-		m.mu.Lock()
-		again = again && !m.cut && m.console.Len() == 0 && !m.heard
-		m.mu.Unlock()
-		if !again {
-			close(m.exited)
-			return
-		}
-		again = false
+		return c, err
+	}
+	c, err := start()
+	started <- err
+	if err != nil {
+		return
+	}
+	_ = c.Wait() // it is always killed, or ends by itself
+	m.ended = c.ProcessState.String()
+	m.mu.Lock() // until it is there again: it may be cut at any time
+	again = again && !m.cut && m.console.Len() == 0 && !m.heard
+	if again {
 		tally.Add(m.t, "qemu has ended (%s%s) before its machine had said a word, and was started again", m.ended, m.reset())
+		c, err = start()
+	}
+	m.mu.Unlock()
+	switch {
+	case err != nil:
+		m.ended = err.Error()
+	case again:
+		_ = c.Wait()
+		m.ended = c.ProcessState.String()
 	}
 }
 
