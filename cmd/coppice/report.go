@@ -34,8 +34,8 @@ func (a *app) reportCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
-			case days < 0:
-				return usage("--days %d is negative", days)
+			case days < 0 || days > 36525:
+				return usage("--days: %d is not from 0 to 36525", days)
 			case html && a.json:
 				return usage("--html and --json do not go together")
 			case out != "" && !html:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -98,30 +97,19 @@ func playbookOf(r *picture.Report, name string) *picture.Playbook {
 
 // remember reads the records of runs.
 func (a *app) remember(r *picture.Report, days int) error {
-	state, err := allState(context.Background(), "")
+	state, all, err := allRuns("")
 	if err != nil {
-		return exit(exitFailed, err)
+		return err
 	}
 	defer state.Close()
-	all, err := journal.List(state.dirs)
-	if err != nil {
-		return recordsError(err)
-	}
-	begin := func(s journal.Summary) time.Time {
-		if s.Started.IsZero() {
-			return s.Instant
-		}
-		return s.Started
-	}
 	// One that goes on from another has the other's instant.
-	slices.SortStableFunc(all.Runs, func(a, b journal.Summary) int { return begin(a).Compare(begin(b)) })
+	slices.SortStableFunc(all.Runs, func(a, b journal.Summary) int { return a.Began().Compare(b.Began()) })
 	r.Since = picture.FirstDay(r.At.In(time.Local), max(days, 1)).UTC()
 	if days == 0 {
 		r.Since = picture.FirstDay(firstOf(r, all.Runs).In(time.Local), 1).UTC()
 	}
 	for _, summary := range all.Runs {
-		started := begin(summary)
-		if started.Before(r.Since) {
+		if summary.Began().Before(r.Since) {
 			continue
 		}
 		record, err := journal.ReadFile(summary.Path)
@@ -129,7 +117,7 @@ func (a *app) remember(r *picture.Report, days int) error {
 			fmt.Fprintf(a.err, "coppice: %s is left out: %s\n", diagnostic.Escape(state.Shown(summary.Path)), diagnostic.Escape(state.Shown(err.Error())))
 			continue
 		}
-		addRun(r, summary, record, started)
+		addRun(r, summary, record)
 	}
 	return nil
 }
@@ -138,7 +126,7 @@ func (a *app) remember(r *picture.Report, days int) error {
 func firstOf(r *picture.Report, runs []journal.Summary) time.Time {
 	first := r.At
 	for _, run := range runs {
-		if at := run.Started; !at.IsZero() && at.Before(first) {
+		if at := run.Began(); !at.IsZero() && at.Before(first) {
 			first = at
 		}
 	}
@@ -153,7 +141,8 @@ func firstOf(r *picture.Report, runs []journal.Summary) time.Time {
 }
 
 // addRun takes in what the record of a run tells.
-func addRun(r *picture.Report, summary journal.Summary, record *journal.Record, started time.Time) {
+func addRun(r *picture.Report, summary journal.Summary, record *journal.Record) {
+	started := summary.Began()
 	if summary.Playbook != "" {
 		p := playbookOf(r, summary.Playbook)
 		p.Runs = append(p.Runs, picture.Run{Run: summary.Run, Started: started.UTC(), Took: summary.Took, Outcome: outcomeOf(record), Reason: summary.Reason, Changes: record.Changes})

@@ -76,15 +76,11 @@ func (a *app) listRuns(filesystem, playbook string, limit int, now time.Time) er
 	if limit < 0 {
 		return usage("--limit %d is negative", limit)
 	}
-	state, err := allState(context.Background(), filesystem)
+	state, all, err := allRuns(filesystem)
 	if err != nil {
-		return exit(exitFailed, err)
+		return err
 	}
 	defer state.Close()
-	all, err := journal.List(state.dirs)
-	if err != nil {
-		return recordsError(err)
-	}
 	for _, i := range all.Ignored {
 		fmt.Fprintf(a.err, "coppice: %s is left alone: %s\n", diagnostic.Escape(state.Shown(i.Path)), diagnostic.Escape(i.Why))
 	}
@@ -96,13 +92,10 @@ func (a *app) listRuns(filesystem, playbook string, limit int, now time.Time) er
 		if limit > 0 && len(list) == limit {
 			break
 		}
-		l := listedRun{Run: s.Run, Playbook: s.Playbook, Started: s.Started, Instant: s.Instant, Status: s.Status,
+		l := listedRun{Run: s.Run, Playbook: s.Playbook, Started: s.Began(), Instant: s.Instant, Status: s.Status,
 			Reason: s.Reason, Took: s.Took, Changes: s.Changes, Resumes: s.Resumes, Record: state.Shown(s.Path)}
-		if l.Started.IsZero() {
-			l.Started = s.Instant
-		}
 		if s.Status == journal.Running {
-			l.Took = max(now.Sub(s.Started), 0)
+			l.Took = max(now.Sub(l.Started), 0)
 		}
 		list = append(list, l)
 	}
@@ -120,6 +113,21 @@ func (a *app) listRuns(filesystem, playbook string, limit int, now time.Time) er
 			took(l.Status, l.Took), runStatus(l.Status), signs(l.Changes))
 	}
 	return w.Flush()
+}
+
+// allRuns lists the records of runs in every state folder of this machine, or in that of one filesystem that somebody names. The caller
+// closes the folders when it has read what it wants.
+func allRuns(filesystem string) (*stateDirs, journal.Listing, error) {
+	state, err := allState(context.Background(), filesystem)
+	if err != nil {
+		return nil, journal.Listing{}, exit(exitFailed, err)
+	}
+	all, err := journal.List(state.dirs)
+	if err != nil {
+		state.Close()
+		return nil, journal.Listing{}, recordsError(err)
+	}
+	return state, all, nil
 }
 
 // recordsError is the exit for records that can't be read.

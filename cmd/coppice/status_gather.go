@@ -24,7 +24,6 @@ import (
 	"github.com/hbohlen/coppice/runner"
 	"github.com/hbohlen/coppice/runner/calendar"
 	"github.com/hbohlen/coppice/runner/engine"
-	"github.com/hbohlen/coppice/runner/journal"
 	"github.com/hbohlen/coppice/runner/playbook"
 	"github.com/hbohlen/coppice/sdk/unit"
 )
@@ -249,24 +248,17 @@ func systemTime(text string) time.Time {
 
 // recorded finds the records of the playbooks' runs.
 func (a *app) recorded(h *health) error {
-	state, err := allState(context.Background(), "")
+	state, all, err := allRuns("")
 	if err != nil {
-		return exit(exitFailed, err)
+		return err
 	}
 	defer state.Close()
-	all, err := journal.List(state.dirs)
-	if err != nil {
-		return recordsError(err)
-	}
 	for _, r := range all.Runs {
 		i := slices.IndexFunc(h.Playbooks, func(p playbookHealth) bool { return p.Name == r.Playbook })
 		if i < 0 {
 			continue
 		}
-		l := lastRun{Run: r.Run, Started: r.Started, Status: r.Status, Reason: r.Reason, Took: r.Took, Changes: r.Changes}
-		if l.Started.IsZero() {
-			l.Started = r.Instant
-		}
+		l := lastRun{Run: r.Run, Started: r.Began(), Status: r.Status, Reason: r.Reason, Took: r.Took, Changes: r.Changes}
 		h.Playbooks[i].note(l)
 	}
 	return nil

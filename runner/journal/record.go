@@ -28,6 +28,14 @@ type Summary struct {
 // Ended reports whether the run is over: it was interrupted, or the record tells its end.
 func (s Summary) Ended() bool { return s.Status != Running && s.Status != Unknown }
 
+// Began is when the run began, by the clock; of a record that was cut off before it told, the instant that the run went by.
+func (s Summary) Began() time.Time {
+	if s.Started.IsZero() {
+		return s.Instant
+	}
+	return s.Started
+}
+
 // Record is everything that a record tells.
 type Record struct {
 	Summary
