@@ -11,6 +11,7 @@ import (
 
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/playbook"
+	"github.com/hbohlen/coppice/sdk/plugintest/golden"
 )
 
 // library finds playbooks among the files of an archive: by path, or by name.
@@ -71,7 +72,7 @@ func TestCalls(t *testing.T) {
 					}
 				}
 			}
-			golden(t, strings.TrimSuffix(file, ".txtar")+".out", found.Text(sources...))
+			golden.Check(t, strings.TrimSuffix(file, ".txtar")+".out", found.Text(sources...))
 		})
 	}
 }

@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,10 +13,9 @@ import (
 	"github.com/hbohlen/coppice/runner/diagnostic"
 	"github.com/hbohlen/coppice/runner/playbook"
 	"github.com/hbohlen/coppice/sdk"
+	"github.com/hbohlen/coppice/sdk/plugintest/golden"
 	"github.com/hbohlen/coppice/sdk/schema"
 )
-
-var update = flag.Bool("update", false, "write the expected outputs anew")
 
 type takeIn struct {
 	Filesystem sdk.Filesystem    `json:"filesystem" default:"/"`
@@ -108,25 +106,8 @@ func TestDiagnostics(t *testing.T) {
 			if good := strings.HasPrefix(name, "good"); good != (program != nil && len(found) == 0) {
 				t.Errorf("program: %v, diagnostics: %d", program != nil, len(found))
 			}
-			golden(t, strings.TrimSuffix(file, ".yaml")+".out", found.Text(diagnostic.NewSource(name, data)))
+			golden.Check(t, strings.TrimSuffix(file, ".yaml")+".out", found.Text(diagnostic.NewSource(name, data)))
 		})
-	}
-}
-
-// golden compares with what is in a file, or writes it there.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hbohlen/coppice/sdk/plugintest/golden"
 )
 
 // TestFormat holds each testdata/format/*.yaml against the .out beside it.
@@ -23,7 +25,7 @@ func TestFormat(t *testing.T) {
 		if found != nil {
 			t.Errorf("%s: %v", file, found)
 		}
-		golden(t, strings.TrimSuffix(file, ".yaml")+".out", string(got))
+		golden.Check(t, strings.TrimSuffix(file, ".yaml")+".out", string(got))
 	}
 }
 

@@ -2,7 +2,6 @@ package playbook
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -13,27 +12,8 @@ import (
 	"testing"
 
 	"github.com/hbohlen/coppice/runner/diagnostic"
+	"github.com/hbohlen/coppice/sdk/plugintest/golden"
 )
-
-var update = flag.Bool("update", false, "write the .out files of testdata")
-
-// golden compares got with a file, or writes the file.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -update writes it)\n--- got\n%s--- want\n%s", file, got, want)
-	}
-}
 
 // each runs a test for every *.yaml of a folder.
 func each(t *testing.T, folder string, run func(t *testing.T, name string, data []byte)) {
@@ -67,7 +47,7 @@ func TestBad(t *testing.T) {
 		if p != nil {
 			source = p.Source
 		}
-		golden(t, filepath.Join("testdata", "bad", name+".out"), found.Text(source))
+		golden.Check(t, filepath.Join("testdata", "bad", name+".out"), found.Text(source))
 	})
 }
 
@@ -78,7 +58,7 @@ func TestGood(t *testing.T) {
 		if len(found) > 0 {
 			t.Fatalf("unexpected:\n%s", found.Text(diagnostic.NewSource(name+".yaml", data)))
 		}
-		golden(t, filepath.Join("testdata", "good", name+".out"), printed(p))
+		golden.Check(t, filepath.Join("testdata", "good", name+".out"), printed(p))
 	})
 }
 

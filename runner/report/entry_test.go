@@ -29,7 +29,7 @@ func asEntries(o Options) Reporter {
 }
 
 func TestGoldenEntries(t *testing.T) {
-	golden(t, runScenarios(), []goldenForm{{"journal", asEntries, Options{}, "success failure hostile cancelled items timeout cut-off"}})
+	goldens(t, runScenarios(), []goldenForm{{"journal", asEntries, Options{}, "success failure hostile cancelled items timeout cut-off"}})
 }
 
 // What can't be given to the journal goes to the stream behind which it is, with its priority; what goes nowhere is

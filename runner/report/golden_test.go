@@ -2,17 +2,14 @@ package report
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hbohlen/coppice/runner/engine"
+	"github.com/hbohlen/coppice/sdk/plugintest/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // play runs a script through a reporter and returns what it wrote to Out and Err.
 func play(t *testing.T, s scenario, o Options, make func(Options) Reporter) (out, err string) {
@@ -52,7 +49,7 @@ type goldenForm struct {
 }
 
 func TestGoldenRuns(t *testing.T) {
-	golden(t, runScenarios(), []goldenForm{
+	goldens(t, runScenarios(), []goldenForm{
 		{"live", still, Options{Width: 80}, ""},
 		{"live-narrow", still, Options{Width: 40}, "success failure hostile"},
 		{"live-verbose", still, Options{Width: 120, Verbose: true}, "success items"},
@@ -66,7 +63,7 @@ func TestGoldenRuns(t *testing.T) {
 }
 
 func TestGoldenPlans(t *testing.T) {
-	golden(t, planScenarios(), []goldenForm{
+	goldens(t, planScenarios(), []goldenForm{
 		{"80", NewPlan, Options{Width: 80}, ""},
 		{"color", NewPlan, Options{Width: 100, Color: true}, "plan plan-conditional"},
 		{"file", NewPlan, Options{}, ""},
@@ -76,7 +73,7 @@ func TestGoldenPlans(t *testing.T) {
 	})
 }
 
-func golden(t *testing.T, scenarios []scenario, forms []goldenForm) {
+func goldens(t *testing.T, scenarios []scenario, forms []goldenForm) {
 	for _, f := range forms {
 		for _, s := range scenarios {
 			if f.only != "" && !strings.Contains(" "+f.only+" ", " "+s.name+" ") {
@@ -89,19 +86,7 @@ func golden(t *testing.T, scenarios []scenario, forms []goldenForm) {
 					got += "--- err\n" + errOut
 				}
 				got = strings.NewReplacer("\x1b", "␛", "\r", "␍").Replace(got)
-				file := filepath.Join("testdata", s.name+"."+f.name+".golden")
-				if *update {
-					if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got != string(want) {
-					t.Errorf("%s differs (go test -update writes it)\ngot:\n%s", file, got)
-				}
+				golden.Check(t, filepath.Join("testdata", s.name+"."+f.name+".golden"), got)
 			})
 		}
 	}

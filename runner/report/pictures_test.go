@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/hbohlen/coppice/runner/report/picture"
 	"github.com/hbohlen/coppice/runner/report/picture/samples"
+	"github.com/hbohlen/coppice/sdk/plugintest/golden"
 )
 
 // TestHistory compares pictures in characters with those that somebody has looked at.
@@ -34,19 +34,7 @@ func TestHistory(t *testing.T) {
 		if err := History(c.options, c.report, time.UTC, c.ascii); err != nil {
 			t.Fatal(err)
 		}
-		file := filepath.Join("testdata", c.name+".golden")
-		if *update {
-			if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out.String() != string(want) {
-			t.Errorf("%s: got\n%s", file, out.String())
-		}
+		golden.Check(t, filepath.Join("testdata", c.name+".golden"), out.String())
 		for line := range strings.Lines(out.String()) {
 			line = strings.TrimSuffix(line, "\n")
 			if c.options.Width > 0 && !c.options.Color && textWidth(line) > c.options.Width {

@@ -36,7 +36,7 @@ func newAsService(o Options) Reporter {
 }
 
 func TestGoldenService(t *testing.T) {
-	golden(t, runScenarios(), []goldenForm{{"service", newAsService, Options{}, ""}})
+	goldens(t, runScenarios(), []goldenForm{{"service", newAsService, Options{}, ""}})
 }
 
 // desk is a service with a clock that a test sets.

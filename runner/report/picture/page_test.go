@@ -1,9 +1,7 @@
 package picture_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,28 +10,14 @@ import (
 
 	"github.com/hbohlen/coppice/runner/report/picture"
 	"github.com/hbohlen/coppice/runner/report/picture/samples"
+	"github.com/hbohlen/coppice/sdk/plugintest/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var reports = map[string]func() *picture.Report{"server": samples.Server, "hostile": samples.Hostile, "empty": samples.Empty, "old": samples.Old}
 
 // TestPage compares a small page with one that somebody has looked at. What it looks like, TestBrowser asks a browser.
 func TestPage(t *testing.T) {
-	got := picture.Page(samples.Hostile(), time.UTC)
-	const file = "testdata/hostile.html"
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; -update writes it", file)
-	}
+	golden.Check(t, "testdata/hostile.html", picture.Page(samples.Hostile(), time.UTC))
 }
 
 // TestPageIsComplete: nothing in a page can load anything, run anything, or is not closed; and it is not endless.
