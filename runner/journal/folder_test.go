@@ -203,12 +203,16 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// TestWriter is no test: it is the process that TestKilled kills.
-func TestWriter(t *testing.T) {
-	dir := os.Getenv("COPPICE_TEST_WRITER")
-	if dir == "" {
-		t.Skip("only as a child")
+// TestMain lets the test binary be the process that TestKilled kills.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("COPPICE_TEST_WRITER"); dir != "" {
+		write(dir)
 	}
+	os.Exit(m.Run())
+}
+
+// write writes a record that has no end, and waits.
+func write(dir string) {
 	w := Open(Options{Dirs: []string{dir}})
 	events := scenario("r1")
 	for _, e := range events[:9] {
@@ -225,10 +229,10 @@ func TestWriter(t *testing.T) {
 	select {}
 }
 
-// writer starts TestWriter, and returns when it stands where it waits.
+// writer starts a process that writes, and returns when it stands where it waits.
 func writer(t *testing.T, dir string, env ...string) *exec.Cmd {
 	t.Helper()
-	c := exec.Command("/proc/self/exe", "-test.run=^TestWriter$", "-test.count=1")
+	c := exec.Command("/proc/self/exe")
 	c.Env = append(append(os.Environ(), "COPPICE_TEST_WRITER="+dir), env...)
 	out, err := c.StdoutPipe()
 	if err != nil {
