@@ -9,8 +9,6 @@ import (
 	"path"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs"
 	"github.com/hbohlen/coppice/plugins/btrfs/loopfs/ages"
@@ -136,7 +134,7 @@ func (b *building) close() error {
 		b.fs = nil
 	}
 	if b.at != "" {
-		errs = append(errs, unix.Unmount(b.at, 0))
+		errs = append(errs, loopfs.Unmount(b.at))
 		b.at = ""
 		errs = append(errs, b.copy.Image.Detach())
 	}

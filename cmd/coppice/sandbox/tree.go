@@ -238,9 +238,7 @@ func (t *Tree) free(place string) bool {
 func (t *Tree) Unmount() error {
 	var errs []error
 	for _, at := range slices.Backward(t.mounts) {
-		if err := unix.Unmount(at, 0); err != nil {
-			errs = append(errs, fmt.Errorf("cannot unmount %s: %w", at, err))
-		}
+		errs = append(errs, loopfs.Unmount(at))
 	}
 	t.mounts, t.taken, t.extra = nil, nil, 0
 	return errors.Join(errs...)

@@ -90,6 +90,25 @@ func TestCloseNeverRemovesAMountedTree(t *testing.T) {
 	held.Close()
 }
 
+// Who has just let go may not be gone yet.
+func TestUnmountWaitsForAnOpenFile(t *testing.T) {
+	f := loopfs.ForTest(t, loopfs.Options{Size: 256 << 20})
+	held, err := os.Open(f.Mount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Unmount(f.Mount, 0); !errors.Is(err, unix.EBUSY) {
+		t.Fatalf("expected EBUSY, found %v", err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { held.Close() })
+	if err := loopfs.Unmount(f.Mount); err != nil {
+		t.Error(err)
+	}
+	if m := mountAt(t, f.Mount); m != nil {
+		t.Errorf("still mounted: %+v", m)
+	}
+}
+
 func TestCloseUnmountsWhatIsMountedInside(t *testing.T) {
 	f := loopfs.ForTest(t, loopfs.Options{Size: 256 << 20})
 	inner := f.Path("inner dir")

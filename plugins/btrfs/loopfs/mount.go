@@ -57,10 +57,25 @@ func mountsBelow(dir string) ([]string, error) {
 	return points, nil
 }
 
-// unmountBelow unmounts whatever is mounted at or below dir. What is in use gets a moment: a process that ended may
-// not have let go yet.
+// patience is how long an unmount waits for what is in use: a process that ended may not have let go yet.
+const patience = 10 * time.Second
+
+// Unmount unmounts one mount point. It is an error if it is still in use after ten seconds.
+func Unmount(point string) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		err := unix.Unmount(point, unix.UMOUNT_NOFOLLOW)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			return fmt.Errorf("cannot unmount %s: %w", point, err)
+		}
+	}
+}
+
+// unmountBelow unmounts whatever is mounted at or below dir. What is in use gets a moment, as in Unmount.
 func unmountBelow(dir string) error {
-	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		points, err := mountsBelow(dir)
 		if err != nil || len(points) == 0 {
 			return err
