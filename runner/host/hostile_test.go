@@ -102,7 +102,12 @@ func beHostile(name string) {
 		}),
 		writer("crash_in_apply", func(ctx context.Context, c *sdk.Call) error {
 			c.Done(0)
-			time.Sleep(50 * time.Millisecond) // the news travels
+			for range 3000 { // the news travels
+				if _, err := os.Stat(os.Getenv("SEEN")); err == nil {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
 			os.Exit(9)
 			return nil
 		}),

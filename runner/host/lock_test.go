@@ -73,7 +73,7 @@ func TestLock(t *testing.T) {
 		if err != nil {
 			t.Errorf("after waiting: %v", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("still waiting")
 	}
 	if data, err := os.ReadFile(dir + "/locks/fs:a%20b"); err != nil || len(data) > 0 {

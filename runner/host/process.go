@@ -187,17 +187,12 @@ func (p *process) broken(err error) error {
 	if status.Code(err) == codes.ResourceExhausted {
 		return &BrokenError{Plugin: p.name, Path: p.path, Err: fmt.Errorf("its answer is over the limit of %d MiB", protocol.MaxMessage>>20)}
 	}
-	// When it died, its last words and the news of its death may still be on the way.
-	for range 20 {
-		if !p.alive() {
-			err = errors.New("it died")
-			time.Sleep(20 * time.Millisecond)
-			break
-		}
-		if status.Code(err) != codes.Unavailable {
-			break
-		}
+	// When it died, the news of its death may still be on the way; its last words are there before them.
+	for begin := time.Now(); p.alive() && status.Code(err) == codes.Unavailable && time.Since(begin) < 5*time.Second; {
 		time.Sleep(10 * time.Millisecond)
+	}
+	if !p.alive() {
+		err = errors.New("it died")
 	}
 	return &BrokenError{Plugin: p.name, Path: p.path, Output: p.output.tail(), Err: err}
 }
