@@ -19,7 +19,7 @@ func (t *trial) leftovers(lines int) {
 	t.session = nil
 	problem := ""
 	var left []survivor
-	for range 100 { // what was killed takes its time to go
+	for range 250 { // what was killed takes its time to go: five seconds at most
 		if left = t.launcher.survivors(); len(left) == 0 {
 			break
 		}

@@ -177,7 +177,7 @@ func (p *process) Start(context.Context) error {
 	}
 	go func() {
 		_, _ = p.cmd.Process.Wait() // how it ended is seen by what it did not answer
-		const last = time.Second
+		const last = 3 * time.Second
 		_ = p.out.SetReadDeadline(time.Now().Add(last))
 		_ = p.err.SetReadDeadline(time.Now().Add(last))
 		close(p.ended)

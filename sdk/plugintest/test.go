@@ -153,7 +153,8 @@ func answered[V any](k *kit, value V, err error) answer[V] {
 	}
 	err = fmt.Errorf("the call broke: %w", err)
 	if k.launcher != nil {
-		time.Sleep(50 * time.Millisecond) // last words travel
+		k.session.end() // with that, its last words have arrived
+		k.session = nil
 		err = errors.New(err.Error() + k.said.lastWords())
 	}
 	// The next call gets a fresh process, as in a run.
