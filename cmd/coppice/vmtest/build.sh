@@ -4,16 +4,20 @@
 # vanishes with the namespace.
 set -eu
 out=$1 disk=$2 kernel=$3 packages=$4 modules=$5
-mount --make-rprivate /
+mount --make-rslave /
+# The namespace has inherited the throw-away filesystems of other tests. Whoever unmounts one of them wants it to be free then.
+findmnt -rno TARGET -t btrfs | grep /coppice-loopfs- | grep -vxF "$disk" | while IFS= read -r other; do
+	umount -l "$(printf %b "$other")" 2>/dev/null || true
+done
 mkdir "$out/work"
 mount -t tmpfs -o mode=755 tmpfs "$out/work" # where dpkg's fsync costs nothing
 cd "$out/work"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C TMPDIR=$PWD
 
 real=$(apt-cache depends "$kernel" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-[ -n "$real" ] || { apt-get -qq update; real=$(apt-cache depends "$kernel" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1); }
+[ -n "$real" ] || { apt-get -qq -o Acquire::Retries=5 update; real=$(apt-cache depends "$kernel" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1); }
 mkdir kernel
-(cd kernel && apt-get -qq -o APT::Sandbox::User=root download "$real" && dpkg-deb -x ./*.deb . && rm ./*.deb)
+(cd kernel && apt-get -qq -o Acquire::Retries=5 -o APT::Sandbox::User=root download "$real" && dpkg-deb -x ./*.deb . && rm ./*.deb)
 version=$(basename kernel/lib/modules/*)
 echo "$version" >"$out/kernel"
 cp "kernel/boot/vmlinuz-$version" "$out/vmlinuz"
@@ -25,7 +29,7 @@ merged=/usr/share/mmdebstrap/hooks/merged-usr
 mmdebstrap --quiet --mode=root --format=directory --variant=minbase --include="$packages" ${merged:+--hook-dir=$merged} \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 	--dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*' --dpkgopt=force-unsafe-io \
-	--aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' "$suite" tree "$sources"
+	--aptopt='Acquire::Retries "5"' --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' "$suite" tree "$sources"
 rm -rf tree/var/cache/apt tree/var/lib/apt/lists/* tree/usr/lib/udev/hwdb.bin
 
 mkdir -p tree/lib/modules

@@ -3,7 +3,11 @@
 # TREE the tar file of a Debian; FILES a folder whose content is copied over it before. Nothing else is left behind.
 set -eu
 out=$1 kind=$2 version=$3 modules=$4 tree=$5 files=$6 script=$7
-mount --make-rprivate /
+mount --make-rslave /
+# The namespace has inherited the throw-away filesystems of other tests. Whoever unmounts one of them wants it to be free then.
+findmnt -rno TARGET -t btrfs | grep /coppice-loopfs- | while IFS= read -r other; do
+	umount -l "$(printf %b "$other")" 2>/dev/null || true
+done
 work=$(mktemp -d "$out.XXXXXX")
 trap 'umount -R -l "$work" 2>/dev/null || true; rmdir "$work"' EXIT
 mount -t tmpfs -o mode=755 tmpfs "$work"
