@@ -246,7 +246,7 @@ func open(t *testing.T, d *document) *session {
 	}
 
 	s := &session{t: t, dir: t.TempDir()}
-	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(context.Background(), 15*time.Minute)
 	s.stop = stop
 	// slave: what is unmounted outside vanishes inside too, and nothing gets out.
 	s.shell = exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "slave", "bash", "--norc", "--noprofile")

@@ -220,9 +220,13 @@ func goWrong(t *testing.T, step, before string, how troubled, want string, isDea
 		if step == "x" || step == "y" {
 			id = "each"
 		}
-		text = strings.Replace(text, "{id: "+id+",", "{id: "+id+", timeout: 1s,", 1)
+		text = strings.Replace(text, "{id: "+id+",", "{id: "+id+", timeout: 4s,", 1)
 	}
-	h := host.New(host.Options{Grace: 200 * time.Millisecond,
+	grace := time.Minute // to clean up in
+	if how.way == "apply hangs" {
+		grace = 200 * time.Millisecond
+	}
+	h := host.New(host.Options{Grace: grace,
 		Sources: []host.Source{{Name: "trouble", Path: "/proc/self/exe", Args: []string{"plugin:trouble"}}}})
 	defer h.Close()
 	r := &Runner{Host: h}

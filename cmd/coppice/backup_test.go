@@ -98,7 +98,8 @@ func descendants(pid int) []int {
 // cut starts a backup and kills something of it at some moment.
 func (w *backupWorld) cut() string {
 	w.t.Helper()
-	c := &exec.Cmd{Path: plain, Args: append([]string{"coppice"}, w.args("-i", "rate_limit=4MiB", "-i", "verify=content")...)}
+	mark := fmt.Sprintf("BACKUP_OF=%s-%d", w.from.Dir, w.generation)
+	c := &exec.Cmd{Path: plain, Args: append([]string{"coppice"}, w.args("-i", "rate_limit=4MiB", "-i", "verify=content")...), Env: append(os.Environ(), mark)}
 	if err := c.Start(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -119,6 +120,7 @@ func (w *backupWorld) cut() string {
 	}
 	_ = syscall.Kill(victim, signal)
 	_ = c.Wait() // whatever comes of it
+	vanish(w.t, mark)
 	return what
 }
 

@@ -26,7 +26,7 @@ func TestConfirmUnderSystemd(t *testing.T) {
 	}
 	files := map[string]string{
 		"/etc/coppice/inputs/boot-rollback.yaml": "filesystem: /mnt/fs\nroot: root\n",
-		"/etc/coppice/inputs/boot-confirm.yaml":  "units: [server.service]\npatience: 1s\n",
+		"/etc/coppice/inputs/boot-confirm.yaml":  "units: [server.service]\npatience: 5s\n",
 		"/etc/systemd/system/server.service":     "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n",
 		"/etc/systemd/system/broken.service":     "[Service]\nType=oneshot\nExecStart=/bin/false\n",
 		// As systemd still has it after a rollback that was refused.
@@ -68,7 +68,7 @@ func TestConfirmUnderSystemd(t *testing.T) {
 	// By the timer, whose time has come long ago.
 	m.Must(t, "systemctl", "reset-failed", installed.ConfirmService)
 	m.Must(t, "systemctl", "start", installed.ConfirmTimer)
-	for deadline := time.Now().Add(time.Minute); !exists(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); !exists(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the timer has not confirmed the boot")
 		}

@@ -57,7 +57,7 @@ func TestConfinedUnits(t *testing.T) {
 	m.Must(t, "touch", "/var/backups/server/.coppice-target")
 	m.Must(t, "mount", "-o", "remount,bind,rw", "/sys") // as it is on every machine
 	for _, c := range []struct{ name, inputs, want string }{
-		{"snapshot-rotation", "-i filesystem=/mnt/server -i clock=rtc -i metrics=/var/lib/metrics", "4 created, in one transaction"},
+		{"snapshot-rotation", "-i filesystem=/mnt/server -i clock=rtc -i metrics=/var/lib/metrics", "snapshot-rotation: succeeded: 5 created"},
 		{"monthly-maintenance", "-i filesystem=/mnt/server -i scrub_speed=100MiB -i balance_below=1", "monthly-maintenance: succeeded"},
 		{"boot-cleanup", "-i filesystem=/mnt/server -i clock=rtc", "boot-cleanup: succeeded"},
 		{"backup", "-i filesystem=/mnt/server -i target=/mnt/backup/server -i clock=rtc", "backup: succeeded"},

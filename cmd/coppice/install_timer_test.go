@@ -160,7 +160,7 @@ func TestStatusAndDoctor(t *testing.T) {
 	m.Must(t, "sh", "-c", "echo '/dev/x /mnt/server btrfs compress=zstd:3,noatime 0 0' >/etc/fstab")
 	out, code = m.Run("/opt/coppice", "status")
 	for _, want := range []string{
-		"✗ bad: the last run failed, just now: step look: cannot open btrfs", "coppice runs show 2", "✗ bad: it would fail now:", "✗ snapshot-rotation: its timer is inactive",
+		"✗ bad: the last run failed, ", ": step look: cannot open btrfs", "coppice runs show 2", "✗ bad: it would fail now:", "✗ snapshot-rotation: its timer is inactive",
 		"systemctl enable --now coppice-snapshot-rotation.timer", "! machine: nothing is deleted: /etc/coppice/hold",
 	} {
 		if !strings.Contains(out, want) {

@@ -62,8 +62,9 @@ func TestQuiescedSnapshot(t *testing.T) {
 	}
 	ran := func(t *testing.T, name string, status string) []map[string]string {
 		t.Helper()
+		before := property(t, m, name, "ExecMainExitTimestampMonotonic")
 		m.Must(t, "systemctl", "start", "--no-block", name+".service")
-		reach(t, m, name, "ExecMainExitTimestampMonotonic", func(s string) bool { return s != "0" && s != "" })
+		reach(t, m, name, "ExecMainExitTimestampMonotonic", func(s string) bool { return s != "0" && s != "" && s != before })
 		reach(t, m, name, "SubState", is("dead", "failed"))
 		if got := property(t, m, name, "ExecMainStatus"); got != status {
 			t.Errorf("exit code %s", got)

@@ -42,7 +42,7 @@ func TestCutPowerIsKilled(t *testing.T) {
 			<-ended
 		}
 		left := ""
-		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 			if left = leftovers(t, mark, dir); left == "" {
 				break
 			}

@@ -150,7 +150,7 @@ func TestRehearsalIsKilled(t *testing.T) {
 		}
 		_ = c.Wait() // however it ended
 		left := ""
-		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 			if left = leftovers(t, mark, dir); left == "" {
 				break
 			}

@@ -126,11 +126,10 @@ func TestRotationOf1000(t *testing.T) {
 	if len(taken.Snapshots) != 4 {
 		t.Fatalf("taken: %+v", taken)
 	}
-	for _, s := range taken.Snapshots[1:] {
-		if one := s.Transaction == taken.Snapshots[0].Transaction; !one || !taken.Atomic {
-			t.Errorf("not one transaction on an idle filesystem: %+v", taken)
-			break
-		}
+	// On a busy machine they may not get into one transaction; then it says so.
+	differs := func(s int) bool { return taken.Snapshots[s].Transaction != taken.Snapshots[0].Transaction }
+	if one := !differs(1) && !differs(2) && !differs(3); one != taken.Atomic {
+		t.Errorf("they are said to be of one transaction, or not, and it is not so: %+v", taken)
 	}
 	// What btrfs says is what the plan said.
 	want := slices.Clone(before)

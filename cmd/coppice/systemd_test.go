@@ -41,14 +41,14 @@ steps:
 	"bad":  {"", "", "steps: [{id: look, uses: btrfs.usage, with: {filesystem: /proc}}]\n"},
 	"typo": {"", "", "steps: [{id: look, uses: btrfs.usaeg, with: {filesystem: /mnt/fs}}]\n"},
 	// Waits in its first step until it is stopped, and its clean-up takes longer than systemd would wait.
-	"slow": {"TimeoutStopSec=2\nSuccessExitStatus=143", "", `
+	"slow": {"TimeoutStopSec=10\nSuccessExitStatus=143", "", `
 steps:
   - {id: wait, uses: btrfs.usage, with: {filesystem: /proc}, retry: {attempts: 100, delay: 1h}}
 always:
-  - {id: tidy, uses: btrfs.usage, with: {filesystem: /proc}, retry: {attempts: 2, delay: 4s}}
+  - {id: tidy, uses: btrfs.usage, with: {filesystem: /proc}, retry: {attempts: 2, delay: 20s}}
 `},
 	// Lives as long as it may, and is then stopped in its tracks.
-	"hung": {"WatchdogSec=4", "", "steps: [{id: wait, uses: btrfs.usage, with: {filesystem: /proc}, retry: {attempts: 100, delay: 1h}}]\n"},
+	"hung": {"WatchdogSec=20", "", "steps: [{id: wait, uses: btrfs.usage, with: {filesystem: /proc}, retry: {attempts: 100, delay: 1h}}]\n"},
 	// No journald to speak to: what is left is the stream.
 	"mute": {"InaccessiblePaths=/run/systemd/journal/socket", "", "steps: [{id: look, uses: btrfs.usage, with: {filesystem: /proc}}]\n"},
 	"once": {"Type=oneshot\nNotifyAccess=main", "", "steps: [{id: look, uses: btrfs.usage, with: {filesystem: /mnt/fs}}]\n"},
@@ -86,12 +86,12 @@ func property(t *testing.T, m *pid1.Machine, name, property string) string {
 func reach(t *testing.T, m *pid1.Machine, name, what string, want func(string) bool) string {
 	t.Helper()
 	var got string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if got = property(t, m, name, what); want(got) {
 			return got
 		}
 	}
-	t.Fatalf("%s: %s is %q after a minute", name, what, got)
+	t.Fatalf("%s: %s is %q after ten minutes", name, what, got)
 	return ""
 }
 
@@ -157,6 +157,7 @@ func expectLog(t *testing.T, m *pid1.Machine, name string, want ...string) {
 
 // TestUnderSystemd runs playbooks as services of a real systemd.
 func TestUnderSystemd(t *testing.T) {
+	t.Parallel() // it mostly waits
 	m := machine(t)
 	for name := range units {
 		m.Must(t, "systemctl", "start", name+".timer")
@@ -179,7 +180,7 @@ func TestUnderSystemd(t *testing.T) {
 		}
 		m.Must(t, "systemctl", "stop", "--no-block", "slow.service")
 		reach(t, m, "slow", "StatusText", func(s string) bool {
-			return strings.HasPrefix(s, "stopping after SIGTERM: step tidy (always): attempt 2 of 2 follows in 4.00s")
+			return strings.HasPrefix(s, "stopping after SIGTERM: step tidy (always): attempt 2 of 2 follows in 20s")
 		})
 	})
 

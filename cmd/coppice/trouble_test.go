@@ -112,11 +112,11 @@ func marked(mark string) []string {
 // vanish waits until no process with the mark is left: the kernel takes a moment for it.
 func vanish(t *testing.T, mark string) {
 	t.Helper()
-	for range 3000 {
+	for range 18000 {
 		if len(marked(mark)) == 0 {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("left after 30 s: %s", strings.Join(marked(mark), "; "))
+	t.Fatalf("left after three minutes: %s", strings.Join(marked(mark), "; "))
 }

@@ -25,7 +25,11 @@ func TestStop(t *testing.T) {
 				await(t, begun)
 				cancel()
 			}()
-			a := do(t, ctx, inputs{"command": sh(strings.ReplaceAll(script, "%", begun)), "stop_after": "1s"})
+			patience := "1s"
+			if name == "polite" {
+				patience = "15s" // it needs less
+			}
+			a := do(t, ctx, inputs{"command": sh(strings.ReplaceAll(script, "%", begun)), "stop_after": patience})
 			if a.refuse != "error cancelled /command: sh was stopped\n" || len(a.result.Done) > 0 {
 				t.Errorf("%+v", a)
 			}

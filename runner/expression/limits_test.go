@@ -53,7 +53,7 @@ func TestHostile(t *testing.T) {
 				}
 			}
 			checkWords(t, text, outcome)
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("it took %v", took)
 			}
 			if len(outcome) < 200 {

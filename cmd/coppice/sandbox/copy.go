@@ -145,7 +145,7 @@ func (b *building) close() error {
 func setFacts(ctx context.Context, image *loopfs.Image, facts map[kernel.UUID]ages.Facts) error {
 	for try := 0; ; try++ {
 		err := ages.SetFacts(image.Path(), facts)
-		if !errors.Is(err, ages.ErrMounted) || try == 50 || ctx.Err() != nil {
+		if !errors.Is(err, ages.ErrMounted) || try == 3000 || ctx.Err() != nil {
 			return err
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -91,7 +91,7 @@ func TestNothingOutlivesAKill(t *testing.T) {
 		go func() { ended <- c.Wait() }()
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(5 * time.Minute):
 			t.Fatalf("killed after %v, it does not end", wait)
 		}
 		eventually(t, "the server is still there", func() bool { return gone(server) })
@@ -127,7 +127,7 @@ func gone(pid string) bool {
 
 func eventually(t *testing.T, problem string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(problem)
 		}

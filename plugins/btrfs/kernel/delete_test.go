@@ -55,6 +55,9 @@ func TestDeleteByUUID(t *testing.T) {
 		t.Errorf("btrfs lists %s", printed)
 	}
 	must(t, f.Sync())
+	patient, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	must(t, f.WaitCleaned(patient, []uint64{inner.ID, outer.ID}, 0, nil))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	lefts := 0
@@ -69,7 +72,7 @@ func TestDeleteByUUID(t *testing.T) {
 	wantErr(t, "deleted but not cleaned", f.DeleteByUUID(ro.ID, ro.UUID), kernel.ErrNotFound)
 	held.Close()
 	must(t, f.Sync())
-	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel = context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	must(t, f.WaitCleaned(ctx, []uint64{inner.ID, outer.ID, ro.ID}, 0, nil))
 	if orphans, err := f.Orphans(); err != nil || len(orphans) != 0 {
@@ -101,7 +104,7 @@ func TestDeleteMany(t *testing.T) {
 		t.Errorf("%d orphans right after %d deletions, %v", len(orphans), len(all), err)
 	}
 	must(t, f.Sync())
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	must(t, f.WaitCleaned(ctx, ids, 0, nil))
 	must(t, f.Sync())

@@ -211,9 +211,13 @@ func TestPruneForSpaceStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	ctx, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	result, err := r.Plugin.Apply(ctx, q, plan, func(sdk.Event) {})
+	result, err := r.Plugin.Apply(ctx, q, plan, func(e sdk.Event) {
+		if _, ok := e.(sdk.Done); ok {
+			time.AfterFunc(300*time.Millisecond, stop) // it waits for the space then
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

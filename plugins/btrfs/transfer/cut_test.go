@@ -113,7 +113,7 @@ func TestSendIsCutOff(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPair(t)
 			p.Create("root")
-			p.big("root/big", 3)
+			p.big("root/big", 12)
 			p.take("root")
 			in := rig.Inputs{}
 			if c.ssh {
@@ -147,19 +147,19 @@ func TestSendStalls(t *testing.T) {
 		t.Run("ssh "+strconv.FormatBool(ssh), func(t *testing.T) {
 			p := newPair(t)
 			p.Create("root")
-			p.big("root/big", 6)
+			p.big("root/big", 16)
 			p.take("root")
-			in := rig.Inputs{"stall_timeout": "1500ms"}
+			in := rig.Inputs{"stall_timeout": "5s"}
 			if ssh {
 				s := newSSH(t, p.other.Mount)
 				in["to"], in["ssh_config"] = "ssh://backup.example"+p.other.Path("to"), s.config
 			}
-			stopped := children
 			result := p.midway(t.Context(), in, func() { kill(t, "receive --chroot", syscall.SIGSTOP) })
-			rig.Contains(t, rig.Told(result.Diagnostics), "nothing has moved for too long: 1.5s")
-			for _, pid := range stopped(t, "receive --chroot") {
+			rig.Contains(t, rig.Told(result.Diagnostics), "nothing has moved for too long: 5s")
+			for _, pid := range children(t, "receive --chroot") {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
+			delete(in, "stall_timeout")
 			p.afterCut(in, true)
 		})
 	}
@@ -216,7 +216,7 @@ func TestReceiverHasNoOtherMounts(t *testing.T) {
 func TestTargetIsUnmountedMeanwhile(t *testing.T) {
 	p := newPair(t)
 	p.Create("root")
-	p.big("root/big", 3)
+	p.big("root/big", 12)
 	p.take("root")
 	result := p.midway(t.Context(), nil, func() {
 		if err := unix.Unmount(p.other.Mount, unix.MNT_DETACH); err != nil {
@@ -348,7 +348,7 @@ func TestDamagedFile(t *testing.T) {
 func TestWaitingIsHeld(t *testing.T) {
 	p := newPair(t)
 	p.Create("root")
-	p.big("root/big", 3)
+	p.big("root/big", 12)
 	for range 3 {
 		p.take("root")
 	}
@@ -377,7 +377,7 @@ func TestDeleteTreeMeanwhile(t *testing.T) {
 	p := newPair(t)
 	p.Use(p.Host, func(h volume.Host) []sdk.Action { return slices.Concat(actions(h), layout.Actions(h)) })
 	p.Create("root")
-	p.big("root/big", 3)
+	p.big("root/big", 12)
 	p.take("root")
 	told := make(chan error, 1)
 	result := p.midway(t.Context(), nil, func() {

@@ -97,7 +97,7 @@ func newSSH(t *testing.T, under string) *sshServer {
 			t.Logf("sshd: %s", text)
 		}
 	})
-	for range 200 {
+	for range 3000 {
 		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)))
 		if err == nil {
 			c.Close()

@@ -208,12 +208,17 @@ func TestScrubOfOthers(t *testing.T) {
 	r.fill(4, 32<<20)
 	f := r.open()
 	defer f.Close()
-	must(t, f.SetScrubLimit(1, 16<<20))
+	must(t, f.SetScrubLimit(1, 4<<20))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan []kernel.ScrubOutcome, 1)
-	seen := make(chan bool, 1000)
+	seen := make(chan bool, 1)
 	go func() {
-		ended <- f.Scrub(ctx, []kernel.ScrubPart{{Device: 1}}, true, 10*time.Millisecond, func([]kernel.ScrubCounters) { seen <- true })
+		ended <- f.Scrub(ctx, []kernel.ScrubPart{{Device: 1}}, true, 10*time.Millisecond, func([]kernel.ScrubCounters) {
+			select {
+			case seen <- true:
+			default:
+			}
+		})
 	}()
 	<-seen
 	q := r.request("scrub", nil)

@@ -143,7 +143,7 @@ func (b *browser) run(dark bool, args ...string) []byte {
 	if dark {
 		scheme = "0"
 	}
-	ctx, stop := context.WithTimeout(b.t.Context(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(b.t.Context(), 10*time.Minute)
 	defer stop()
 	c := exec.CommandContext(ctx, b.program, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking",
 		"--disable-component-update", "--no-first-run", "--disable-dev-shm-usage", "--user-data-dir=" + b.t.TempDir(),

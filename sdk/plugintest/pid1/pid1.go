@@ -107,7 +107,7 @@ func Start(t T, o Options) *Machine {
 		<-ended
 		m.removeGroup()
 	})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-ended:
 			t.Fatalf("the machine did not start:\n%s", log.String())
@@ -117,7 +117,7 @@ func Start(t T, o Options) *Machine {
 			return m
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the machine is not ready after a minute:\n%s", log.String())
+			t.Fatalf("the machine is not ready after ten minutes:\n%s", log.String())
 		}
 	}
 }

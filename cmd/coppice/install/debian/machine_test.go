@@ -49,7 +49,7 @@ func (s server) do(line string, code int, want ...string) string {
 // says waits until a unit has said something in this boot. It does not look again and again, which takes an emulated machine's time.
 func (s server) says(unit, words string) {
 	s.t.Helper()
-	const follow = `grep -qm 1 -- "$2" < <(exec timeout 250 journalctl -f -n all -b -o cat -u "$1" 2>/dev/null)`
+	const follow = `grep -qm 1 -- "$2" < <(exec timeout 580 journalctl -f -n all -b -o cat -u "$1" 2>/dev/null)`
 	if out, code := s.Run("bash", "-c", follow, "bash", unit, words); code != 0 {
 		s.t.Fatalf("%s does not say %q: %s\n%s", unit, words, out, s.Must("journalctl", "--no-pager", "-b", "-p", "warning"))
 	}
