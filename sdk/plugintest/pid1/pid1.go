@@ -24,6 +24,9 @@ import (
 	"github.com/hbohlen/coppice/sdk/plugintest/need"
 )
 
+// detector is what the race detector is told in programs that the machine runs: that they need not sleep before they exit.
+var detector = "GORACE=" + os.Getenv("GORACE")
+
 // Options say what is in the machine beside /usr.
 type Options struct {
 	Files   map[string]string // absolute path inside → content, mode 0644
@@ -88,7 +91,7 @@ func Start(t T, o Options) *Machine {
 	}
 	var log bytes.Buffer
 	c := exec.Command("/bin/sh", "-c", stage, "stage", root, given, m.group)
-	c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "BINDS=" + strings.Join(binds, "\n"), "DEVICES=" + strings.Join(devices, "\n")}
+	c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "BINDS=" + strings.Join(binds, "\n"), "DEVICES=" + strings.Join(devices, "\n"), detector}
 	c.Stdout, c.Stderr = &log, &log
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL,
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC}
@@ -160,10 +163,10 @@ func random(digits int) string {
 // Run executes a command in the machine and returns what it wrote to both streams, and its exit code; -1 if it had
 // none.
 func (m *Machine) Run(argv ...string) (output string, code int) {
-	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer stop()
 	c := exec.CommandContext(ctx, "nsenter", append([]string{"-t", strconv.Itoa(m.pid), "-m", "-u", "-i", "-p", "-C", "-r", "-w", "--"}, argv...)...)
-	c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0"}
+	c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0", detector}
 	out, err := c.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -62,6 +62,10 @@ echo "$BINDS" | while IFS="$tab" read -r outside inside; do
 	if [ -d "$outside" ]; then mkdir -p "./$inside"; else : >"./$inside"; fi
 	mount --bind "$outside" "./$inside"
 done
+if [ -n "$GORACE" ]; then # of Go programs with the race detector in them
+	mkdir -p etc/systemd/system.conf.d
+	printf "[Manager]\nDefaultEnvironment=\"GORACE=%s\"\n" "$GORACE" >etc/systemd/system.conf.d/detector.conf
+fi
 hostname test
 pivot_root . old
 umount -l /old
