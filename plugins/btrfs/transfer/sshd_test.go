@@ -61,7 +61,7 @@ func newSSH(t *testing.T, under string) *sshServer {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	write("bin/coppice", fmt.Sprintf("#!/bin/sh\n[ \"$*\" = receive ] || { echo \"called with: $*\" >&2; exit 3; }\n%s='%s' exec '%s'\n", receiveHere, under, self), 0o755)
+	write("bin/coppice", fmt.Sprintf("#!/bin/sh\n[ \"$*\" = receive ] || { echo \"called with: $*\" >&2; exit 3; }\nGORACE='%s' %s='%s' exec '%s'\n", os.Getenv("GORACE"), receiveHere, under, self), 0o755)
 	write("authorized", string(public), 0o600)
 	s := &sshServer{log: filepath.Join(dir, "log"), port: freePort(t)}
 	server := write("sshd_config", strings.Join([]string{
