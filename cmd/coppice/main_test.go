@@ -84,7 +84,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, "COPPICE_CONFIG_DIR="+filepath.Join(e.WorkDir, "etc"),
 				"COPPICE_STATE_DIR="+filepath.Join(e.WorkDir, "state")+":"+filepath.Join(e.WorkDir, "volatile"),
-				schemasVariable+"="+os.Getenv(schemasVariable), problemsVariable+"="+os.Getenv(problemsVariable), "REPO="+repo, "PATH="+pathFor(e)+":/usr/sbin:/sbin")
+				schemasVariable+"="+os.Getenv(schemasVariable), problemsVariable+"="+os.Getenv(problemsVariable), "GORACE="+os.Getenv("GORACE"), "REPO="+repo, "PATH="+pathFor(e)+":/usr/sbin:/sbin")
 			return nil
 		},
 		Condition: func(c string) (bool, error) {
