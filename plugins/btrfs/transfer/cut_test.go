@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hbohlen/coppice/plugins/btrfs/kernel"
 	"github.com/hbohlen/coppice/plugins/btrfs/layout"
 	"github.com/hbohlen/coppice/plugins/btrfs/rig"
 	"github.com/hbohlen/coppice/plugins/btrfs/volume"
@@ -399,4 +400,21 @@ func TestDeleteTreeMeanwhile(t *testing.T) {
 		rig.Contains(t, err.Error(), "it is being received")
 	}
 	p.sameContents()
+}
+
+// Who is killed while it writes its claim leaves half of one, which the next one removes.
+func TestHalfAClaim(t *testing.T) {
+	p := newPair(t)
+	p.Create("root")
+	p.take("root")
+	p.send(nil)
+	half := p.other.Path(claimsFolder, kernel.TempPrefix+"HALF")
+	if err := os.WriteFile(half, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.take("root")
+	p.send(nil)
+	if _, err := os.Lstat(half); !os.IsNotExist(err) {
+		t.Errorf("half a claim is still there: %v", err)
+	}
 }

@@ -22,6 +22,15 @@ func MakeClaim(f *kernel.Filesystem, folder, name string, record any) (*os.File,
 	if _, err := f.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
+	// Who was killed while it wrote its claim has left half of one.
+	dir, err := f.OpenDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	err = RemoveTemporary(dir)
+	if err = errors.Join(err, dir.Close()); err != nil {
+		return nil, err
+	}
 	if err := WriteRecord(f, folder+"/"+name, record); err != nil {
 		return nil, err
 	}
