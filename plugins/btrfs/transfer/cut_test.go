@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -87,6 +88,11 @@ func (p *pair) afterCut(in rig.Inputs, remnants bool) {
 	if left := leftovers(p.T, p.other); !remnants && len(left) > 0 {
 		p.T.Errorf("left over: %q", left)
 	}
+	if remnants { // the other side takes its time to notice
+		for deadline := time.Now().Add(time.Minute); len(children(p.T, "sshd: root@notty")) > 0 && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 	_, out := p.send(in)
 	if len(out.Sent) == 0 {
 		p.T.Error("nothing was sent after the cut")
@@ -135,6 +141,10 @@ func TestSendIsCutOff(t *testing.T) {
 
 func kill(t testing.TB, word string, s syscall.Signal) {
 	found := children(t, word)
+	// What is sent may be on its way while the other side is still starting.
+	for deadline := time.Now().Add(5 * time.Second); len(found) == 0 && time.Now().Before(deadline); found = children(t, word) {
+		time.Sleep(10 * time.Millisecond)
+	}
 	if len(found) == 0 {
 		t.Errorf("there is no process %q", word)
 	}

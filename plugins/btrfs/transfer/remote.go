@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -274,7 +275,7 @@ func first(c chan error) error {
 	}
 }
 
-// isPipe reports whether an error only says that the other side has ended.
+// isPipe reports whether an error only says that the other side has ended, or that we have closed our end since.
 func isPipe(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, os.ErrClosed)
 }
