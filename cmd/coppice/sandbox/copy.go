@@ -141,7 +141,8 @@ func (b *building) close() error {
 	return errors.Join(errs...)
 }
 
-// setFacts writes into an unmounted image. A process that has just copied this namespace may keep it mounted for a moment.
+// setFacts writes into an unmounted image. A process that has copied this namespace may keep it mounted: it
+// is waited for, five minutes at most.
 func setFacts(ctx context.Context, image *loopfs.Image, facts map[kernel.UUID]ages.Facts) error {
 	for try := 0; ; try++ {
 		err := ages.SetFacts(image.Path(), facts)

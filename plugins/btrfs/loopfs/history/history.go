@@ -87,7 +87,7 @@ func Take(ctx context.Context, fs *loopfs.Filesystem, sources []string, instants
 	}
 	err = ages.Set(fs.Image[0], created)
 	for try := 0; errors.Is(err, ages.ErrMounted) && try < 3000; try++ {
-		// Another process may just have copied its mount namespace, this mount with it.
+		// Another process may have copied its mount namespace, this mount with it: five minutes at most.
 		time.Sleep(100 * time.Millisecond)
 		err = ages.Set(fs.Image[0], created)
 	}
